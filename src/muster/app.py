@@ -12,6 +12,7 @@ from typing import Any
 
 from muster.access.administrators import Administrators
 from muster.access.audit_notes import Administrator
+from muster.access.brands import Brands
 from muster.access.connections import BY_GUARD, DEFAULT, Connections
 from muster.access.connectors import Connectors
 from muster.access.invitations import Invitations
@@ -42,6 +43,7 @@ from muster.console.live_check import LiveCheck
 from muster.console.pages.account import AccountPages
 from muster.console.pages.administrators import AdministratorPages
 from muster.console.pages.audit import AuditPages
+from muster.console.pages.brand import BrandPages
 from muster.console.pages.connect import ConnectPages
 from muster.console.pages.connections import ConnectionPages
 from muster.console.pages.connector import ConnectorPages
@@ -118,6 +120,7 @@ from muster.http.observe.recorder import Recorder, Retention
 from muster.http.observe.request_log import RequestLog
 from muster.http.observe.usage import UsageCounter
 from muster.http.openapi import docs, openapi_document
+from muster.http.platform.brand import BrandRoutes
 from muster.http.platform.feed import PlatformFeedRoutes
 from muster.http.platform.invitations import InvitationRoutes
 from muster.http.platform.router import PlatformApi, PlatformRoute
@@ -164,7 +167,7 @@ class Services:
     """The services behind the APIs and the console, which share them."""
 
     active_users: ActiveUserCounts
-    brand: Brand
+    brands: Brands
     access_tokens: AccessTokens
     administrators: Administrators
     checklist: Checklist
@@ -233,11 +236,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     return Services(
         access_tokens=access_tokens,
         active_users=active_users,
-        brand=Brand(
-            settings.brand_name,
-            read_logo(settings.brand_logo) if settings.brand_logo else None,
-            settings.brand_accent,
-        ),
+        brands=Brands(storage, _brand(settings)),
         administrators=administrators,
         checklist=checklist,
         connections=connections,
@@ -289,6 +288,12 @@ def build_services(storage: Storage, settings: Settings) -> Services:
     )
 
 
+def _brand(settings: Settings) -> Brand:
+    """Return the brand of the settings."""
+    logo = read_logo(settings.brand_logo) if settings.brand_logo else None
+    return Brand(settings.brand_name, logo, settings.brand_accent)
+
+
 async def _pause_for_guard(connections: Connections, caller: Caller, reason: str) -> None:
     """Pause the connection of a caller whose change is beyond the guard's limit."""
     by = Administrator(caller.workspace, caller.origin(timestamp()), ())
@@ -309,7 +314,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
         *WipeRoutes(storage, s.connections),
         *RoleRoutes(s.roles, s.mappings, s.directory, s.role_preview),
         *ConnectorRoutes(s.connectors),
-        *GuardRoutes(s.desk),
+        *GuardRoutes(s.desk, s.origins),
         *ProtectionRoutes(s.protection, s.directory),
         *PasswordRoutes(s.credentials),
         *SchemaRoutes(s.schemas),
@@ -334,6 +339,7 @@ def platform_routes(
         *InvitationRoutes(s.invitations, origin),
         *UsageRoutes(storage, s.usage),
         *PlatformFeedRoutes(storage, s.tokens, s.origins),
+        *BrandRoutes(s.brands),
     ]
 
 
@@ -348,6 +354,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *PreferencePages(),
         *WorkspacePages(storage),
         *PlatformKeyPages(s.platform_keys),
+        *BrandPages(s.brands),
         *PalettePages(s.directory, s.requests, story),
         *OverviewPages(s.overview, s.checklist),
         *KeyPages(storage, s.keys, s.roles, s.connections),
@@ -363,7 +370,7 @@ def console_pages(services: Services) -> list[PageRoute]:
             *(storage, s.directory, s.requests, s.workspace_settings, s.connections, s.origins)
         ),
         *DoctorPages(storage, s.doctor, s.connections, s.origins),
-        *GuardPages(storage, s.desk),
+        *GuardPages(storage, s.desk, s.connections, s.origins),
         *RolePages(storage, s.roles, s.administrators),
         *RoleMappingPages(s.mappings, s.role_preview),
         *ProtectionPages(storage, s.directory, s.protection),
@@ -383,7 +390,7 @@ def console_pages(services: Services) -> list[PageRoute]:
                 s.registries,
                 s.workspace_settings,
                 LiveCheck(s.requests),
-                s.brand,
+                s.brands,
             )
         ),
         *SetupLinkPages(s.setup_links, s.connections),

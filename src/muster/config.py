@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from muster.base.brand import read_logo
+from muster.base.brand import ACCENT, MAX_NAME, read_logo
 from muster.base.vault import LEAST
 
 _LOOPBACK = {
@@ -64,7 +64,9 @@ class Settings(BaseSettings):
         description="Public URL, for meta.location and links. Default: the host of the request.",
     )
     brand_name: str = Field(
-        "muster", max_length=60, description="Name of the service on the pages of set-up links."
+        "muster",
+        max_length=MAX_NAME,
+        description="Name of the service on the pages of set-up links.",
     )
     brand_logo: Path | None = Field(
         None,
@@ -72,7 +74,7 @@ class Settings(BaseSettings):
     )
     brand_accent: str | None = Field(
         None,
-        pattern="^#[0-9a-fA-F]{6}$",
+        pattern=ACCENT,
         description="Color of buttons on the pages of set-up links, such as #0a5c36.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(

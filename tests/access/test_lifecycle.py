@@ -14,9 +14,10 @@ from muster.access.lifecycle import (
     delete_workspace,
     restore_workspace,
     resume_workspace,
-    set_display_name,
     suspend_workspace,
 )
+from muster.access.settings import WorkspaceSettings
+from muster.access.workspace_changes import NewState, change_workspace
 from muster.base import clock as clocks
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
@@ -47,7 +48,8 @@ def test_states_follow_the_acts(bench):
 def test_an_act_is_decided_on_the_present_state(bench):
     """Each retries if the workspace has changed since it was read."""
     storage, made = bench.storage, bench.new_workspace()
-    named = bench.run(set_display_name(storage, made, "Acme", ORIGIN))
+    change = NewState(display_name="Acme")
+    named = bench.run(change_workspace(storage, WorkspaceSettings(storage), made, change, ORIGIN))
     suspended = bench.run(suspend_workspace(storage, made, "", ORIGIN))
     assert suspended == replace(named, suspended=suspended.suspended)
 

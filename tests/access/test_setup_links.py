@@ -21,8 +21,11 @@ from muster.access.setup_links import (
     check_contact,
     check_return_url,
     digest,
+    forget_links,
+    link_from_item,
 )
 from muster.base import clock
+from muster.base.clock import timestamp
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeFilter
 from muster.storage.port.items import INSTALLATION
@@ -118,7 +121,7 @@ def test_the_progress_is_kept_and_audited_as_the_link(links):
     assert (made.step, made.connection) == ("provider", connection.id)
     setup = links.find(token)
     links.run(links.links.open(setup, HERE))
-    links.run(links.links.open(setup, HERE))  # a second time changes nothing
+    links.run(links.links.open(setup, HERE))  # at once again changes nothing
     links.run(links.links.choose(setup, "entra", HERE))
     links.run(links.links.keep_credential(setup, "oauth-client", "1.abc", HERE))
     links.run(links.links.advance(links.find(token), "mapping", HERE))
@@ -201,16 +204,73 @@ def test_the_link_of_a_suspended_workspace_waits_until_it_is_resumed(links):
     assert links.find(token).link == made
 
 
-def test_links_that_were_over_long_ago_are_forgotten(links, monkeypatch):
+def entry(links, made):
+    """The item by which a token is found."""
+    return links.run(links.bench.storage.item(INSTALLATION, TOKEN_KIND, made.digest))
+
+
+def test_links_that_ended_before_the_retention_are_forgotten(links, clock):
     token, made = links.create(days=1)
-    now = clock.now()
-    monkeypatch.setattr(clock, "now", lambda: now + timedelta(days=92))
-    _, newer = links.create()
-    assert links.run(links.links.all(links.workspace)) == [newer]
-    entry = links.run(links.bench.storage.item(INSTALLATION, TOKEN_KIND, made.digest))
-    assert entry is None
+    _, revoked = links.create(days=30)
+    links.run(links.links.revoke(links.by, revoked.id))
+    clock.advance(days=5)
+    _, later = links.create(days=30)
+    clock.advance(days=2)
+    oldest = timestamp(clock.moment - timedelta(days=6, seconds=1))
+    storage = links.bench.storage
+    links.run(forget_links(storage, links.workspace, oldest))
+    assert links.run(links.links.all(links.workspace)) == [made, later]
+    assert entry(links, revoked) is None
+    oldest = timestamp(clock.moment - timedelta(days=5))
+    links.run(forget_links(storage, links.workspace, oldest))
+    assert links.run(links.links.all(links.workspace)) == [later]
+    assert entry(links, made) is None
     with pytest.raises(SetupOver, match="no longer known"):
         links.find(token)
+    clock.advance(days=300)
+    links.run(forget_links(storage, links.workspace, timestamp(clock.moment)))
+    assert links.run(links.links.all(links.workspace)) == []
+
+
+def test_only_so_many_ended_links_are_kept(links, clock, monkeypatch):
+    monkeypatch.setattr("muster.access.setup_links.MAX_ENDED", 2)
+    made = []
+    for _ in range(4):
+        clock.advance(seconds=1)
+        made.append(links.create(days=1)[1])
+        links.run(links.links.revoke(links.by, made[-1].id))
+    clock.advance(seconds=1)
+    _, works = links.create()
+    kept = links.run(links.links.all(links.workspace))
+    assert [link.id for link in kept] == [made[2].id, made[3].id, works.id]
+    assert entry(links, made[1]) is None
+    assert entry(links, made[2]) is not None
+
+
+def test_the_last_opening_is_kept_with_its_address(links, clock):
+    token, _ = links.create()
+    first, other = (replace(HERE, address=address) for address in ("192.0.2.1", "192.0.2.2"))
+    begun = timestamp(clock.moment)
+    assert links.run(links.links.open(links.find(token), first)).last_opened == begun
+    clock.advance(seconds=30)
+    links.run(links.links.open(links.find(token), first))  # reloaded
+    clock.advance(seconds=31)
+    again = links.run(links.links.open(links.find(token), first))
+    assert (again.opened, again.last_opened) == (begun, timestamp(clock.moment))
+    links.run(links.links.open(links.find(token), other))
+    found = links.find(token).link
+    assert (found.opened, found.last_address) == (begun, "192.0.2.2")
+    details = [detail for action, _, detail in links.log() if action == "open"]
+    assert [detail.get("lastOpened") for detail in details].count(begun) == 1
+    assert len(details) == 3
+
+
+def test_a_link_of_an_earlier_version_is_read(links):
+    _, made = links.create()
+    item = made.to_item(links.workspace)
+    body = {name: value for name, value in item.body.items() if not name.startswith("last")}
+    found = link_from_item(replace(item, body={**body, "opened": "2026-01-01T00:00:00.000Z"}))
+    assert (found.last_opened, found.last_address) == ("2026-01-01T00:00:00.000Z", "")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,22 @@ def test_a_rename_keeps_the_former_name_of_one_that_follows_at_once(bench, monke
     assert [found(bench, name) for name in ("alpha", "beta", "gamma")] == [made.id] * 3
 
 
+def test_a_rename_is_one_transaction(bench, monkeypatch):
+    """So a process that dies leaves neither half a rename nor one that a log does not have."""
+    made, calls = create(bench, "whole"), []
+    for name in ("administer", "record"):
+        store = getattr(bench.storage, name)
+
+        async def counted(*arguments, store=store, name=name):
+            calls.append(name)
+            await store(*arguments)
+
+        monkeypatch.setattr(bench.storage, name, counted)
+    rename(bench, made, "unbroken")
+    assert calls == ["administer"]
+    assert found(bench, "whole") == found(bench, "unbroken") == made.id
+
+
 def test_the_default_workspace_keeps_its_name(bench):
     made = create(bench, "default")
     with pytest.raises(ScimError) as refused:

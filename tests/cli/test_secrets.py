@@ -67,3 +67,18 @@ def test_a_lost_key_is_reported_by_the_restore_and_by_the_start(tmp_path):
     assert not (there / "muster.db.key").exists()
     shutil.copy(tmp_path / "muster.db.key", there)
     assert restored.muster("keys", "create", "--name", "l").returncode == 0
+
+
+def test_a_lost_key_is_given_up_only_if_that_is_said(tmp_path):
+    here = Server(tmp_path)
+    here.muster("keys", "create", "--name", "k")
+    refused = here.muster("secrets", "reset", "--confirm", "yes", check=False)
+    assert (refused.returncode, "expected 'api-keys'" in refused.stderr) == (2, True)
+    refused = here.muster("secrets", "reset", "--confirm", "api-keys", check=False)
+    assert (refused.returncode, "nothing is lost" in refused.stderr) == (1, True)
+    (tmp_path / "muster.db.key").unlink()
+    assert here.muster("keys", "create", "--name", "l", check=False).returncode == 1
+    said = here.muster("secrets", "reset", "--confirm", "api-keys")
+    assert said.stdout.startswith("1 API keys revoked; 0 Open ID Connectors")
+    assert "create new API keys" in said.stderr
+    assert here.muster("keys", "create", "--name", "l").returncode == 0

@@ -36,6 +36,7 @@ OUTSIDE = {
 """Pages outside workspaces, for administrators."""
 WITHOUT = {
     "/platform-keys": "a table like that of API keys",
+    "/brand": "a form with three fields",
     "/w/{workspace}/palette": "part of every page",
     "/w/{workspace}/requests/live": "a stream",
     "/w/{workspace}/schemas/{urn}/remove": "a question before a removal",

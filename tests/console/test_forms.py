@@ -467,6 +467,7 @@ FORMS = {
         "/platform-keys", name=name("k"), expires=""
     ),
     "/platform-keys/{id}/revoke": _revoke_platform_key,
+    "/brand": lambda scene: scene.visitor.post("/brand", name=name("Acme"), accent=""),
     "/w/{workspace}/roles": _role,
     "/w/{workspace}/roles/{name}": _edit_role,
     "/w/{workspace}/roles/{name}/remove": _remove_role,

@@ -78,14 +78,14 @@ SCIM_TOO_PAGES = {"/webhooks/x/deliveries/1"}
 """Pages that need it as well: they show such a document."""
 ELSEWHERE = {
     "GET": {"/", "/sign-in", "/first", "/account", "/account/second-factor", "/administrators", "/workspaces",
-            "/sign-in/openid", "/sign-in/openid/callback", "/open-id-connector", "/platform-keys", "/setup", "/setup/{token}",
+            "/sign-in/openid", "/sign-in/openid/callback", "/open-id-connector", "/platform-keys", "/brand", "/setup", "/setup/{token}",
             "/brand/style.css", "/brand/logo"},
     "POST": {"/setup/provider", "/setup/credential", "/setup/step", "/sign-in", "/sign-out", "/first", "/account/password", "/account/totp", "/account/totp/off",
              "/account/sessions/{id}/end", "/administrators", "/administrators/{id}/remove", "/administrators/{id}/reset", "/workspaces", "/workspaces/{id}/rename", "/theme",
              "/administrators/policy", "/administrators/invitations/{id}/revoke", "/account/name", "/account/recovery-codes",
              "/account/passkeys", "/account/passkeys/challenge", "/account/passkeys/{id}/rename", "/account/passkeys/{id}/remove",
              "/sign-in/passkey", "/sign-in/passkey/challenge",
-             "/open-id-connector", "/open-id-connector/remove", "/platform-keys", "/platform-keys/{id}/revoke"},
+             "/open-id-connector", "/open-id-connector/remove", "/platform-keys", "/platform-keys/{id}/revoke", "/brand"},
 }  # fmt: skip
 
 

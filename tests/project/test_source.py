@@ -36,6 +36,7 @@ WITHOUT_A_TEST = {
     "base/progress.py": "a protocol, and a function that does nothing",
     "cli/options.py": "tests/cli/test_main.py gives every command wrong words",
     "http/management/models/*.py": "tests/http/management/test_bodies.py sends each wrong values",
+    "http/platform/models/brand.py": "tests/http/platform/test_brand.py and test_router.py",
     "scim/errors.py": "each function names a status and a keyword",
     "serving/worker.py": IN_PROCESSES,
     "storage/engines.py": "each server and command of the tests opens its storage with it",

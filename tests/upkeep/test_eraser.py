@@ -5,8 +5,11 @@ import asyncio
 import pytest
 
 from muster.access.administrators import Administrators
+from muster.access.audit_notes import Administrator
+from muster.access.connections import Connection, Connections
 from muster.access.keys import Keys
 from muster.access.lifecycle import delete_workspace
+from muster.access.setup_links import TOKEN_KIND, NewLink, SetupLinks
 from muster.access.workspaces import create_workspace, find_workspace, rename_workspace
 from muster.directory.caller import Caller
 from muster.directory.service import Directory
@@ -43,6 +46,8 @@ def filled(bench):
     members = [{"value": user} for user in users]
     bench.run(directory.create(caller, types["/Groups"], {**group(), "members": members}))
     bench.run(Keys(storage).create(made, "okta"))
+    links = SetupLinks(storage, Connections(storage))
+    bench.run(links.create(Administrator(made, ORIGIN, ()), NewLink(Connection())))
     return made
 
 
@@ -69,6 +74,9 @@ def test_a_workspace_is_erased_whole_and_no_other(bench, clock):
     clock.advance(hours=2)
     bench.run(eraser(bench).erase_due())
     assert rows(bench, gone) == {}
+    tokens = bench.run(bench.storage.items(INSTALLATION, TOKEN_KIND))
+    assert [token.body["workspace"] for token in tokens].count(gone.id) == 0
+    assert [token.body["workspace"] for token in tokens].count(kept.id) == 1
     assert bench.run(bench.storage.workspace(gone.id)) is None
     assert bench.run(find_workspace(bench.storage, f"{gone.name}-former")) is None
     assert rows(bench, kept) == before

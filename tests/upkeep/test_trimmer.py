@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from muster.storage.records.usage import UsageDay, UsageStore
 from tests.support.clock import StoppedClock
 from tests.support.people import group, person, replace
 from tests.support.tenant import Tenant, problem
@@ -163,3 +164,34 @@ def test_trimming_continues_after_an_interruption(server, fresh, monkeypatch):
     trim(fresh)
     assert history(fresh, user) == ["update"]
     assert f"{fresh.name}: the chain breaks" not in verified(server)
+
+
+def test_links_that_are_over_and_old_usage_figures_are_deleted(server, fresh):
+    old = fresh.api.post("/setup-links", json={"expiresInDays": 1}).json()["id"]
+    fresh.api.patch("/settings", json={"changesDays": 30})
+    today = datetime.now(UTC).date()
+
+    async def fill(storage):
+        workspace = (await storage.find_workspace(fresh.name)).id
+        days = [
+            UsageDay(workspace, (today - timedelta(days=n)).isoformat(), "c", 1, 0, "")
+            for n in (371, 369)
+        ]
+        await UsageStore(storage).add(days)
+        return workspace
+
+    workspace = server.administer(fill)
+
+    def kept():
+        links = [link["id"] for link in fresh.api.get("/setup-links").json()["items"]]
+
+        async def days(storage):
+            return [day.connection for day in await UsageStore(storage).days([workspace], "", "9")]
+
+        return old in links, len([one for one in server.administer(days) if one == "c"])
+
+    assert kept() == (True, 2)
+    trim(fresh, timedelta(days=30), every=True)
+    assert kept() == (True, 1)  # 401 days, and 29 days after the end of the link
+    trim(fresh, timedelta(days=31, hours=1), every=True)
+    assert kept() == (False, 1)

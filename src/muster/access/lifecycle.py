@@ -11,16 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import orjson
-
-from muster.access.workspaces import DEFAULT
+from muster.access.workspaces import DEFAULT, notes_of
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError
 from muster.storage.port.accounts import Accounts, Deletion, Suspension, Workspace
-from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import Outdated
-from muster.storage.port.items import INSTALLATION
 
 GRACE = timedelta(days=7)
 """The time for which a deleted workspace can be restored."""
@@ -148,24 +145,6 @@ async def restore_workspace(
     return await _set(accounts, workspace, restored, origin, "restore")
 
 
-async def set_display_name(
-    accounts: Accounts, workspace: Workspace, display_name: str, origin: ChangeOrigin
-) -> Workspace:
-    """Change the name that people see; an empty one stands for the name of the workspace.
-
-    Raises:
-        Outdated: The workspace keeps changing.
-    """
-    return await _set(
-        accounts,
-        workspace,
-        lambda standing: replace(standing, display_name=display_name),
-        origin,
-        "update",
-        displayName=display_name,
-    )
-
-
 async def begin_erasing(
     accounts: Accounts, workspace: Workspace, now: datetime, origin: ChangeOrigin
 ) -> Workspace:
@@ -199,10 +178,7 @@ async def _set(
     action: str,
     **detail: str,
 ) -> Workspace:
-    """Change a workspace and record it, retrying if it changes concurrently.
-
-    The audit log of the installation has the act too, since that of an erased workspace is gone.
-    """
+    """Change a workspace and record it, retrying if it changes concurrently."""
     standing: Workspace | None = workspace
     for _ in range(_TRIES):
         if standing is None:
@@ -213,15 +189,10 @@ async def _set(
             if standing == read:
                 return read
             continue  # the workspace has changed since it was read
-        document = orjson.dumps({"name": standing.name, **detail})
-        note = Note(standing.id, origin, "Workspace", standing.name, action, document)
+        notes = notes_of(standing, origin, action, {"name": standing.name, **detail})
         try:
-            await accounts.administer([changed], [note], [standing])
+            await accounts.administer([changed], notes, [standing])
+            return changed
         except Outdated:
             standing = await accounts.workspace(workspace.id)
-            continue
-        await accounts.record(
-            [Note(INSTALLATION, origin, "Workspace", str(standing.id), action, document)]
-        )
-        return changed
     raise Outdated

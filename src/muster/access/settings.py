@@ -13,6 +13,7 @@ from muster.scim.errors import ScimError
 from muster.scim.values import Json
 from muster.storage.groups import unique_display_names
 from muster.storage.port.accounts import Accounts, Workspace
+from muster.storage.port.changes import Note
 from muster.storage.port.engine import Upkeep
 from muster.storage.port.errors import Conflict, Outdated
 
@@ -100,6 +101,26 @@ class WorkspaceSettings:
             await self._check_oauth(by.workspace)
         return await self._set(by, given, shown)
 
+    async def prepare(
+        self, by: Administrator, given: Mapping[str, Any]
+    ) -> tuple[Workspace, list[Note]]:
+        """Check a change by somebody outside the workspace, without storing it.
+
+        Args:
+            by: The administrator, with the workspace as it is.
+            given: As for `change`.
+
+        Returns:
+            The workspace after the change, and the notes that record it; none if nothing changes.
+
+        Raises:
+            ScimError: 400 or 409, as for `change`.
+        """
+        self.check(by, given, lockout_confirmed=True)
+        if given.get("scim_credentials") == "oauth":
+            await self._check_oauth(by.workspace)
+        return _changed(by, by.workspace, given, shown)
+
     def check(
         self, by: Administrator, given: Mapping[str, Any], lockout_confirmed: bool = False
     ) -> None:
@@ -154,29 +175,16 @@ class WorkspaceSettings:
         """
         for _ in range(_TRIES):
             before = await self._store.workspace(by.workspace.id) or by.workspace
-            after = replace(before, **given)
-            texts = allowlist.described(
-                before.ip_descriptions, after.ip_allowlist, given.get("ip_descriptions", ())
-            )
-            after = replace(after, ip_descriptions=texts)
+            after, notes = _changed(by, before, given, show)
             if after == before:
                 return before
-            was, now = show(before), show(after)
-            changed = {name: value for name, value in now.items() if value != was[name]}
-            note = by.note(
-                "Settings",
-                before.name,
-                "update",
-                before={name: was[name] for name in changed},
-                after=changed,
-            )
             try:
-                await self._store.administer([after], [note], [before])
+                await self._store.administer([after], notes, [before])
                 return after
             except Outdated:
                 continue
             except Conflict:
-                await self._check_group_names(by, after)
+                await self.check_group_names(by, after)
         raise Outdated
 
     async def _check_oauth(self, workspace: Workspace) -> None:
@@ -189,7 +197,7 @@ class WorkspaceSettings:
                 " request would be refused. Create one for a connection first.",
             )
 
-    async def _check_group_names(self, by: Administrator, workspace: Workspace) -> None:
+    async def check_group_names(self, by: Administrator, workspace: Workspace) -> None:
         """Check that no two groups have the same name.
 
         Raises:
@@ -202,6 +210,33 @@ class WorkspaceSettings:
             raise ScimError(
                 409, f"uniqueGroupNames: several groups have the same name{named}", "uniqueness"
             )
+
+
+def _changed(
+    by: Administrator,
+    before: Workspace,
+    given: Mapping[str, Any],
+    show: Callable[[Workspace], dict[str, Json]],
+) -> tuple[Workspace, list[Note]]:
+    """Return a workspace with changes and the notes that record them.
+
+    Args:
+        by: The administrator.
+        before: The workspace as it is.
+        given: The new values by attribute.
+        show: Returns the settings to record in the audit log.
+    """
+    after = replace(before, **given)
+    texts = allowlist.described(
+        before.ip_descriptions, after.ip_allowlist, given.get("ip_descriptions", ())
+    )
+    after = replace(after, ip_descriptions=texts)
+    if after == before:
+        return before, []
+    was, now = show(before), show(after)
+    changed = {name: value for name, value in now.items() if value != was[name]}
+    old = {name: was[name] for name in changed}
+    return after, [by.note("Settings", before.name, "update", before=old, after=changed)]
 
 
 def check_lockout(blocks: tuple[str, ...], address: str) -> None:

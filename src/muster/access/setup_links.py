@@ -28,12 +28,14 @@ from muster.storage.port.items import INSTALLATION, Item
 LINK_KIND, TOKEN_KIND = "setup-link", "setup-link-token"
 MAX_LINKS = 1_000
 """Links of one workspace that work."""
+MAX_ENDED = 1_000
+"""Links of one workspace that are over, and are still listed; their pages say why."""
 MAX_DAYS = 30
 MAX_CONTACT = 200
 STEPS = ("provider", "credential", "mapping", "test", "users", "done")
 """The steps of a set-up, in order."""
-_KEPT = timedelta(days=90)
-"""How long a link that is over is still listed, and its page says why."""
+_SAME_OPENING = timedelta(minutes=1)
+"""The time within which a page that is opened from one address again counts as opened once."""
 _TRIES = 5
 _COUNT_KIND, _COUNT_ID = "setup-link-count", "latest"
 """The item that every new link rewrites, so that two at once do not both pass the limit."""
@@ -79,6 +81,8 @@ class SetupLink:
         step: The step that the set-up has reached, one of STEPS.
         credential: The credential that it made last; None for none yet.
         opened: The time at which its page was opened first; empty if it has not been.
+        last_opened: The time at which its page was opened last; empty if it has not been.
+        last_address: The address from which it was opened last.
         finished: The time at which the set-up was finished; empty if it has not been.
         revoked: The time at which it was revoked; empty if it has not been.
     """
@@ -97,6 +101,8 @@ class SetupLink:
     opened: str = ""
     finished: str = ""
     revoked: str = ""
+    last_opened: str = ""
+    last_address: str = ""
 
     @property
     def state(self) -> str:
@@ -113,6 +119,11 @@ class SetupLink:
     def works(self) -> bool:
         """Whether its page can be used. A finished set-up can still be looked at and repeated."""
         return not self.revoked and self.expires > timestamp()
+
+    @property
+    def ended(self) -> str:
+        """The time from which it does not work."""
+        return min(filter(None, (self.revoked, self.expires)))
 
     @property
     def actor(self) -> str:
@@ -140,6 +151,8 @@ class SetupLink:
             "opened": self.opened,
             "finished": self.finished,
             "revoked": self.revoked,
+            "lastOpened": self.last_opened,
+            "lastAddress": self.last_address,
         }
         return Item(workspace, LINK_KIND, self.id, body)
 
@@ -230,15 +243,17 @@ class SetupLinks:
         )
         for _ in range(_TRIES):
             claim = await read_claim(self._accounts, workspace, _COUNT_KIND, _COUNT_ID)
-            swept, left = _superfluous(await self._accounts.items(workspace, LINK_KIND))
+            links = await self.all(workspace)
+            left = sum(link.works for link in links)
             if left >= MAX_LINKS:
                 raise ScimError(
                     409,
                     f"The workspace has {left:,} set-up links that work. Revoke some first.",
                 )
+            puts = [made.to_item(workspace), index, claimed(claim)]
             try:
                 await self._accounts.administer(
-                    [made.to_item(workspace), index, claimed(claim), *swept], [note], [claim]
+                    [*puts, *_deletions(workspace, _superfluous(links))], [note], [claim]
                 )
                 return token, made
             except Outdated:
@@ -290,13 +305,17 @@ class SetupLinks:
         return Setup(workspace, link, connection)
 
     async def open(self, setup: Setup, origin: ChangeOrigin) -> SetupLink:
-        """Record that the page of a link was opened."""
-        return await self._set(
-            by_link(setup, origin),
-            setup.link,
-            "open",
-            lambda link: replace(link, opened=link.opened or timestamp()),
-        )
+        """Record that the page of a link was opened, with the time and the address."""
+        now, address = clock.now(), origin.address
+        before = timestamp(now - _SAME_OPENING)
+
+        def opened(link: SetupLink) -> SetupLink:
+            if link.last_opened > before and link.last_address == address:
+                return link
+            first = link.opened or timestamp(now)
+            return replace(link, opened=first, last_opened=timestamp(now), last_address=address)
+
+        return await self._set(by_link(setup, origin), setup.link, "open", opened)
 
     async def choose(self, setup: Setup, provider: str, origin: ChangeOrigin) -> SetupLink:
         """Choose the provider; the connection takes it over.
@@ -449,19 +468,38 @@ def link_from_item(item: Item) -> SetupLink:
         body["opened"],
         body["finished"],
         body["revoked"],
+        body.get("lastOpened", body["opened"]),
+        body.get("lastAddress", ""),
     )
 
 
-def _superfluous(items: Sequence[Item]) -> tuple[list[Item], int]:
-    """Return what deletes the links that were over long ago, and the number of the others."""
-    old = timestamp(clock.now() - _KEPT)
-    swept: list[Item] = []
-    left = 0
-    for item in items:
-        link = link_from_item(item)
-        if (link.revoked or link.expires) <= old:
-            swept.append(replace(item, body=None))
-            swept.append(Item(INSTALLATION, TOKEN_KIND, link.digest, None))
-        elif link.works:
-            left += 1
-    return swept, left
+async def forget_links(accounts: Accounts, workspace: int, oldest: str | None = None) -> None:
+    """Delete links of a workspace, so that their tokens are unknown.
+
+    Args:
+        accounts: The storage.
+        workspace: The id of the workspace.
+        oldest: Delete only links that ended before this time; None for all links.
+    """
+    links = map(link_from_item, await accounts.items(workspace, LINK_KIND))
+    gone = [link for link in links if oldest is None or link.ended < oldest]
+    if gone:
+        await accounts.record([], _deletions(workspace, gone))
+
+
+def _superfluous(links: Sequence[SetupLink]) -> Sequence[SetupLink]:
+    """Return the links that ended first, beyond the number that is kept."""
+    over = sorted((link for link in links if not link.works), key=lambda link: link.ended)
+    return over[: max(0, len(over) - MAX_ENDED)]
+
+
+def _deletions(workspace: int, links: Sequence[SetupLink]) -> list[Item]:
+    """Return the items that delete links and their tokens."""
+    return [
+        deleted
+        for link in links
+        for deleted in (
+            Item(workspace, LINK_KIND, link.id, None),
+            Item(INSTALLATION, TOKEN_KIND, link.digest, None),
+        )
+    ]

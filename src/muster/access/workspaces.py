@@ -12,6 +12,7 @@ import orjson
 from muster.access.settings import CONTRACTS
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError, invalid_value, uniqueness
+from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import Conflict
@@ -59,7 +60,7 @@ async def create_workspace(
             name, contract, strict, timestamp(), display_name, notes
         )
     except Conflict:
-        raise uniqueness(f"name: a workspace {name!r} exists already") from None
+        raise taken(name) from None
 
 
 async def check_name(accounts: Accounts, name: str, workspace: int | None = None) -> None:
@@ -79,7 +80,7 @@ async def check_name(accounts: Accounts, name: str, workspace: int | None = None
             " a digit"
         )
     if await accounts.find_workspace(name) is not None:
-        raise uniqueness(f"name: a workspace {name!r} exists already")
+        raise taken(name)
     former = await accounts.item(INSTALLATION, FORMER_KIND, name)
     if former is not None and former.body["workspace"] != workspace:
         owner = await accounts.workspace(former.body["workspace"])
@@ -105,6 +106,31 @@ async def rename_workspace(
             workspace has or had the name.
         Outdated: The workspace changes concurrently.
     """
+    renamed, former, notes = await prepare_rename(accounts, workspace, name, origin)
+    try:
+        await accounts.administer([renamed, former], notes, [workspace])
+    except Conflict:
+        raise taken(name) from None
+    return renamed
+
+
+async def prepare_rename(
+    accounts: Accounts, workspace: Workspace, name: str, origin: ChangeOrigin
+) -> tuple[Workspace, Item, list[Note]]:
+    """Check a rename; arguments and errors are those of `rename_workspace`.
+
+    Returns:
+        The workspace with its new name, the item that remembers the former one, and the notes.
+    """
+    await check_rename(accounts, workspace, name)
+    renamed = replace(workspace, name=name)
+    former = Item(INSTALLATION, FORMER_KIND, workspace.name, {"workspace": workspace.id})
+    values: dict[str, Json] = {"before": {"name": workspace.name}, "after": {"name": name}}
+    return renamed, former, notes_of(renamed, origin, "rename", values)
+
+
+async def check_rename(accounts: Accounts, workspace: Workspace, name: str) -> None:
+    """Check that a workspace can get a name; errors are those of `rename_workspace`."""
     if workspace.name == DEFAULT:
         raise ScimError(
             403,
@@ -114,22 +140,25 @@ async def rename_workspace(
     if name == workspace.name:
         raise invalid_value("name: enter a name that differs from the present one")
     await check_name(accounts, name, workspace.id)
-    renamed = replace(workspace, name=name)
-    former = Item(INSTALLATION, FORMER_KIND, workspace.name, {"workspace": workspace.id})
-    values = {"before": {"name": workspace.name}, "after": {"name": name}}
-    detail = orjson.dumps(values)
-    note = Note(workspace.id, origin, "Workspace", name, "rename", detail)
-    # First the former name. It is never deleted, not even if the rename fails: a simultaneous
-    # rename may rely on it, and the former name that is also the present one does no harm.
-    await accounts.administer([former])
-    try:
-        await accounts.administer([renamed], [note], [workspace])
-    except Conflict:
-        raise uniqueness(f"name: a workspace {name!r} exists already") from None
-    await accounts.record(
-        [Note(INSTALLATION, origin, "Workspace", str(workspace.id), "rename", detail)]
-    )
-    return renamed
+
+
+def taken(name: str) -> ScimError:
+    """Return the error for a name that another workspace has."""
+    return uniqueness(f"name: a workspace {name!r} exists already")
+
+
+def notes_of(
+    workspace: Workspace, origin: ChangeOrigin, action: str, detail: dict[str, Json]
+) -> list[Note]:
+    """Return the entries of an act on a workspace, for its audit log and the installation's.
+
+    The installation has it too, because the log of an erased workspace is gone.
+    """
+    document = orjson.dumps(detail)
+    return [
+        Note(workspace.id, origin, "Workspace", workspace.name, action, document),
+        Note(INSTALLATION, origin, "Workspace", str(workspace.id), action, document),
+    ]
 
 
 async def find_workspace(accounts: Accounts, name: str) -> Workspace | None:

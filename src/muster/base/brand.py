@@ -1,18 +1,29 @@
 """The operator's name, logo and color on the pages of set-up links."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 MAX_LOGO = 256 * 1024
-_KINDS = {
-    ".svg": ("image/svg+xml", rb"<svg"),
-    ".png": ("image/png", rb"\A\x89PNG\r\n"),
-    ".jpg": ("image/jpeg", rb"\A\xff\xd8\xff"),
-    ".jpeg": ("image/jpeg", rb"\A\xff\xd8\xff"),
-    ".webp": ("image/webp", rb"\ARIFF....WEBP"),
+MAX_NAME = 60
+ACCENT = r"^#[0-9a-fA-F]{6}$"
+"""The pattern of a color."""
+_MEDIA = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
 }
-"""Endings of files, each with its media type and a mark of its content."""
+"""The media types by the endings of files."""
+_MARKS = {
+    "image/svg+xml": rb"<svg",
+    "image/png": rb"\A\x89PNG\r\n",
+    "image/jpeg": rb"\A\xff\xd8\xff",
+    "image/webp": rb"\ARIFF....WEBP",
+}
+"""The media types of logos, each with a mark of its content."""
 _LIGHT, _DARK = "#ffffff", "#000000"
 
 
@@ -44,6 +55,12 @@ class Brand:
     accent: str | None = None
 
     @property
+    def version(self) -> str:
+        """A text that differs for other logos and colors, for URLs that browsers cache."""
+        logo = self.logo.body if self.logo else b""
+        return hashlib.sha256(self.style + b"\0" + logo).hexdigest()[:12]
+
+    @property
     def style(self) -> bytes:
         """The style sheet of the color, with a color for the text on it that can be read."""
         if self.accent is None:
@@ -61,19 +78,43 @@ def read_logo(path: Path) -> Logo:
     Raises:
         ValueError: It cannot be read, is too large, or is not an image.
     """
-    kind = _KINDS.get(path.suffix.lower())
-    if kind is None:
-        raise ValueError(f"{path} does not end in {', '.join(_KINDS)}")
+    media = media_of(str(path))
     try:
         with path.open("rb") as file:
             body = file.read(MAX_LOGO + 1)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        return check_logo(media, body)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+
+
+def media_of(name: str) -> str:
+    """Return the media type of a logo by the name of its file.
+
+    Raises:
+        ValueError: The name has none of the known endings.
+    """
+    media = _MEDIA.get(Path(name).suffix.lower())
+    if media is None:
+        raise ValueError(f"{name} does not end in {', '.join(_MEDIA)}")
+    return media
+
+
+def check_logo(media: str, body: bytes) -> Logo:
+    """Return a logo, if it is an image of its type and not too large.
+
+    Raises:
+        ValueError: It is not; the message goes on from the name of the image.
+    """
+    mark = _MARKS.get(media)
+    if mark is None:
+        raise ValueError(f"is of the type {media[:100]}, and none of {', '.join(_MARKS)}")
     if len(body) > MAX_LOGO:
-        raise ValueError(f"{path} is larger than {MAX_LOGO // 1024} KB")
-    media, mark = kind
+        raise ValueError(f"is larger than {MAX_LOGO // 1024} KB")
     if re.search(mark, body, re.DOTALL) is None:
-        raise ValueError(f"{path} is not a file of the type {media}")
+        raise ValueError(f"is not a file of the type {media}")
     return Logo(media, body)
 
 

@@ -19,6 +19,13 @@ from muster.config import Settings
 from muster.storage.port.engine import Storage
 
 _PRIVILEGED = 1024
+_UNENCRYPTED = {
+    True: "the secrets in the database are not encrypted. When every replica has this version, run"
+    " muster secrets rotate",
+    False: "MUSTER_SECRET_KEY is not set, so the secrets in the database are not encrypted. Set it,"
+    " the same for every replica (openssl rand -base64 32), and run muster secrets rotate",
+}
+"""The warnings, by whether there is a key to encrypt with."""
 _EXAMPLES = """Examples:
   muster serve --first-key
   muster serve --host 0.0.0.0 --workers 2 --base-url https://scim.example.com
@@ -97,8 +104,11 @@ async def _first(
     from muster.access.first_run import first_invitation, first_key
     from muster.access.keys import Keys
     from muster.storage.engines import DEFAULT_WORKSPACE
+    from muster.upkeep.secrets import is_unencrypted
 
     await storage.signing_secret()  # now, instead of an error at the first request
+    if await is_unencrypted(storage):
+        sys.stderr.write(f"muster: {_UNENCRYPTED[storage.vault.usable]}\n")
     workspace = await workspace_of(storage, DEFAULT_WORKSPACE, settings)
     if not wanted:
         return None, None

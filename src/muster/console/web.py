@@ -483,6 +483,15 @@ class Visit:
         values = self.fields.get(name)
         return values[-1].strip() if values else default
 
+    def fields_to_repeat(self) -> list[tuple[str, str]]:
+        """Return the fields of a form, for a page that reviews them and submits them again."""
+        return [
+            (name, value)
+            for name, values in self.fields.items()
+            for value in values
+            if name not in ("csrf", "reviewed", "edit", "seen")
+        ]
+
     def url(self, path: str, /, **query: Any) -> str:
         """Build a link within the console.
 

@@ -25,6 +25,7 @@ from sqlalchemy import Table
 
 from muster.access.administrators import INVITATION_KIND, Administrators
 from muster.access.lifecycle import begin_erasing
+from muster.access.setup_links import forget_links
 from muster.access.workspaces import FORMER_KIND
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -100,6 +101,8 @@ class Eraser:
             if begun.state != ERASING:
                 return
             progress = await self._progress(workspace.id)
+            # First, because their tokens are items of the installation, which the links name.
+            await forget_links(self._storage, workspace.id)
             for table in _tables():
                 progress = await self._delete_rows(table, workspace.id, progress)
             await self._remove(begun, origin)

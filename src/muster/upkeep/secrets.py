@@ -1,18 +1,20 @@
-"""`muster secrets`: which key the secrets are encrypted with, and encryption with another one.
+"""`muster secrets`: which key the secrets are encrypted with, another key, and a lost key.
 
 The service may run meanwhile. The secret of the installation comes first, because it decides
 whether other processes encrypt. Each value is replaced only if nobody else has changed it since it
 was read; the passes are repeated until one finds nothing to do.
 """
 
+import secrets
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
 from muster.base.vault import Vault, is_sealed, sealed_with
-from muster.storage.port.engine import Statement, Upkeep
-from muster.storage.port.errors import Outdated
+from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.engine import Statement, Storage, Upkeep
+from muster.storage.port.errors import Outdated, SecretsLocked
 from muster.storage.port.items import INSTALLATION, Item
 from muster.storage.records.sealing import (
     READ_SECRET,
@@ -32,6 +34,12 @@ _REPLACE = (
     "UPDATE configuration SET body = $1 WHERE workspace = $2 AND kind = $3 AND id = $4"
     " AND body = $5"
 )
+
+_REVOKE = "UPDATE api_keys SET revoked = $1 WHERE revoked IS NULL"
+_VALID_KEYS = "SELECT count(*) FROM api_keys WHERE revoked IS NULL"
+_SECRET_BYTES = 32
+_WITHOUT: dict[str, str | None] = {"open-id-connector": "", "administrator": None}
+"""The value that stands for a lost secret, by kind of item."""
 
 
 @dataclass(slots=True)
@@ -66,6 +74,11 @@ async def survey(storage: Upkeep) -> SecretsReport:
     return report
 
 
+async def is_unencrypted(storage: Upkeep) -> bool:
+    """Tell whether the secrets of a database are stored as they are."""
+    return not is_sealed(await _secret(storage))
+
+
 async def rotate(storage: Upkeep, vault: Vault) -> int:
     """Encrypt every secret with the first key.
 
@@ -83,6 +96,74 @@ async def rotate(storage: Upkeep, vault: Vault) -> int:
             return changed
         changed += done
     raise Outdated
+
+
+@dataclass(frozen=True, slots=True)
+class ResetReport:
+    """The effects of a reset.
+
+    Attributes:
+        keys: The number of API keys that were revoked.
+        connectors: The number of Open ID Connectors that lost their client secret.
+        administrators: The number of administrators who lost their authenticator app.
+    """
+
+    keys: int
+    connectors: int
+    administrators: int
+
+
+async def reset(storage: Storage, vault: Vault, origin: ChangeOrigin) -> ResetReport | None:
+    """Give up the secrets whose key is lost, in one transaction, so that the service can start.
+
+    The installation gets a new secret. API keys, which the former one signed, are revoked.
+
+    Returns:
+        The effects; None if the key of the installation's secret is known, so nothing is lost.
+
+    Raises:
+        OSError: The key file cannot be made.
+    """
+    stored = await _secret(storage)
+    try:
+        open_secret(vault, stored)
+        return None
+    except SecretsLocked:
+        pass
+    fresh = seal_secret(vault, secrets.token_bytes(_SECRET_BYTES))
+    valid = (await storage.query(Statement(_VALID_KEYS, ())))[0][0]
+    statements = [
+        Statement(SET_SECRET, (fresh, stored)),
+        Statement(_REVOKE, (origin.time,)),
+    ]
+    lost: Counter[str] = Counter()
+    for item, text in await _items(storage):
+        if not _is_locked(vault, item):
+            continue
+        lost[item.kind] += 1
+        emptied = replace(item, body={**item.body, SEALED[item.kind]: _WITHOUT[item.kind]})
+        place = (item.workspace, item.kind, item.id)
+        body = orjson.dumps(emptied.body).decode()
+        statements.append(Statement(_REPLACE, (body, *place, text)))
+    await storage.transact(INSTALLATION, statements)
+    report = ResetReport(valid, lost["open-id-connector"], lost["administrator"])
+    detail = {
+        "revokedKeys": report.keys,
+        "connectors": report.connectors,
+        "authenticators": report.administrators,
+    }
+    note = Note(INSTALLATION, origin, "Secrets", "installation", "reset", orjson.dumps(detail))
+    await storage.record([note])
+    return report
+
+
+def _is_locked(vault: Vault, item: Item) -> bool:
+    """Tell whether an item has a secret whose key is not known."""
+    try:
+        open_item(vault, item)
+        return False
+    except SecretsLocked:
+        return True
 
 
 async def _pass(storage: Upkeep, vault: Vault, key: str) -> int:

@@ -18,6 +18,8 @@ more is deleted that the new setting keeps.
 
 The end of the old rows is found by bisection over sequence numbers, since times increase with them
 and have no index.
+
+Set-up links that are over are deleted by the same retention, and usage figures after USAGE_DAYS.
 """
 
 import asyncio
@@ -29,6 +31,7 @@ from typing import Any
 
 import orjson
 
+from muster.access.setup_links import forget_links
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
@@ -38,8 +41,11 @@ from muster.storage.port.engine import Statement, Storage
 from muster.storage.port.errors import StorageError
 from muster.storage.port.items import INSTALLATION, TRIM_ID, TRIM_KIND, TRIMMED_OF_ALL, Item
 from muster.storage.records.leases import Leases
+from muster.storage.records.usage import UsageStore
 from muster.storage.repair.derived import bound
 
+USAGE_DAYS = 400
+"""Days that usage figures are kept: a year, and a month in which to bill it."""
 _CHUNK = 500
 """Rows examined at a time."""
 _EVERY_SECONDS = 3600.0
@@ -113,12 +119,13 @@ class Trimmer:
 
     async def trim_all(self) -> None:
         """Trim every workspace, and the changes of the installation itself."""
-        for workspace in [
-            INSTALLATION,
-            *(workspace.id for workspace in await self._storage.workspaces()),
-        ]:
+        ids = [workspace.id for workspace in await self._storage.workspaces()]
+        for workspace in (INSTALLATION, *ids):
             with log_and_continue("trimming"):
                 await self.trim(workspace, self._days)
+        with log_and_continue("trimming usage figures"):
+            oldest = (clock.now() - timedelta(days=USAGE_DAYS)).date()
+            await UsageStore(self._storage).trim(ids, oldest.isoformat())
 
     async def trim(self, workspace: int, days: int) -> None:
         """Delete the changes of a workspace that are past its retention.
@@ -128,6 +135,8 @@ class Trimmer:
                 ever.
         """
         oldest = await self._oldest_kept(workspace, days)
+        if oldest is not None and workspace != INSTALLATION:
+            await forget_links(self._storage, workspace, oldest)
         if oldest is None or not await self._leases.take(workspace, "trim", _LEASE_SECONDS):
             return
         try:

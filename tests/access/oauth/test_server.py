@@ -10,6 +10,7 @@ from muster.access.oauth.key_sets import KeySets
 from muster.access.oauth.server import ASSERTION_TYPE, OAuthError, TokenRequest, TokenServer
 from muster.access.oauth.tokens import AccessTokens
 from muster.base import clock
+from muster.storage.port.errors import StorageFull
 from tests.support.people import name
 from tests.support.signed import KEYS, RSA, public, signed
 
@@ -109,6 +110,24 @@ def test_an_assertion_is_used_once_across_processes(place):
     assert place.ask(again, worker=place.other)
     other, _ = place.client(PRIVATE_KEY, jwks=KEYS)
     assert place.ask(place.assertion(other, jti="j"))  # ids are the client's own
+
+
+def test_a_full_disk_refuses_assertions_and_no_secret(place, monkeypatch):
+    """Their use could only be counted in one process, so that another would accept them again."""
+    signer, _ = place.client(PRIVATE_KEY, jwks=KEYS)
+    client, secret = place.client()
+    assertion = place.assertion(signer)
+
+    async def full(*_):
+        raise StorageFull("the disk is full")
+
+    monkeypatch.setattr(place.storage, "transact", full)
+    assert place.ask({}, basic(client.id, secret))
+    with pytest.raises(StorageFull):
+        place.ask(assertion)
+    monkeypatch.undo()
+    assert place.ask(assertion)
+    assert place.refused(assertion) == (401, "invalid_client")
 
 
 def test_an_assertion_is_used_once_for_as_long_as_it_is_valid(place, clock):

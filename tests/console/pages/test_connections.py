@@ -67,19 +67,63 @@ def test_settings_show_the_workspaces_value_until_they_have_their_own(root, base
     form = {"name": "Okta", "provider": "okta", "ownership": "shared"}
     page = root.submit(
         path, **form, strict="off", guardMode="pause", guardShare="5", restrict="on",
-        ipAllowlist="192.0.2.0/24\n2001:db8::/32",
+        ipAllowlist="192.0.2.0/24\n2001:db8::/32", reviewed="on",
     )  # fmt: skip
     assert 'Connection "Okta" was saved.' in text(page)
     kept = fresh.api.get(one).json()
     assert (kept["strict"], kept["guardMode"], kept["guardShare"]) == (False, "pause", 5)
     assert kept["ipAllowlist"] == ["192.0.2.0/24", "2001:db8::/32"]
-    root.submit(path, **form)
+    root.submit(path, **form, reviewed="on")
     kept = fresh.api.get(one).json()
     assert {kept[key] for key in ("strict", "guardMode", "guardShare", "ipAllowlist")} == {None}
     for wrong in ({"guardShare": "101"}, {"restrict": "on", "ipAllowlist": "x"}, {"name": ""}):
         refused = root.submit(path, **{**form, **wrong})
         assert refused.status_code == 400
         assert 'class="wrong"' in refused.text
+
+
+def test_another_allowlist_is_reviewed_with_the_clients_that_it_blocks(root, base, fresh):
+    made = connect(fresh, name="Okta")
+    scim, path = scim_of(fresh, made), f"{base}/{made['id']}"
+    form = {"name": "Okta", "provider": "okta", "ownership": "shared", "restrict": "on"}
+    stamp = root.stamp(path)
+    page = root.post(path, **form, ipAllowlist="192.0.2.0/24", seen=stamp)
+    assert "No requests of this connection are recorded" in text(page)
+    scim.get("/Users/unknown")
+    fresh.recorded(1)
+    page = root.post(path, **form, ipAllowlist="192.0.2.0/24 Okta", guardShare="1", seen=stamp)
+    assert page.status_code == 200
+    assert fresh.api.get(f"/connections/{made['id']}").json() == made
+    rows = re.findall(r'<th data-label="Setting">([^<]*)</th>.*?"is">([^<]*)<', page.text)
+    assert rows == [
+        ("Provider", "Okta"),
+        ("Guard limit: percentage of users per hour", "1"),
+        ("IP allowlist", "192.0.2.0/24"),
+    ]
+    assert "which will be blocked: 127.0.0.1, last" in text(page)
+    again = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.text))
+    edited = root.post(path, **again, edit="on").text
+    assert "192.0.2.0/24 Okta</textarea>" in edited
+    root.get(path)
+    assert root.post(path, **{**again, "csrf": root.csrf}, reviewed="on").status_code == 303
+    kept = fresh.api.get(f"/connections/{made['id']}").json()
+    assert (kept["ipAllowlist"], kept["guardShare"]) == (["192.0.2.0/24"], 1)
+    assert kept["ipAllowlistEntries"][0]["description"] == "Okta"
+    assert scim.get("/Users").status_code == 403
+    page = root.post(path, **form, ipAllowlist="127.0.0.0/8")
+    assert "which will be blocked" not in text(page)  # the one address is blocked already
+
+
+def test_an_old_form_does_not_set_back_what_somebody_else_has_changed(root, base, fresh):
+    path = f"{base}/default"
+    stamp = root.stamp(path)
+    fresh.api.patch("/connections/default", json={"guardShare": 5})
+    form = {"name": "Okta", "provider": "okta", "ownership": "shared"}
+    refused = root.post(path, **form, seen=stamp)
+    assert (refused.status_code, "Somebody else has changed this" in refused.text) == (409, True)
+    assert fresh.api.get("/connections/default").json()["name"] == "default"
+    [again] = re.findall(r'name="seen" value="([^"]*)"', refused.text)
+    assert root.post(path, **form, seen=again).status_code == 303
 
 
 def test_a_connection_is_paused_and_resumed(root, base, fresh):

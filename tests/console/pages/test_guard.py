@@ -6,6 +6,7 @@ import pytest
 
 from muster.access.permissions import SCIM
 from tests.console.browsing import invited
+from tests.http.management.test_connections import connect, scim_of
 from tests.support.people import name, replace
 
 
@@ -46,6 +47,23 @@ def test_the_page_names_each_held_change(root, fresh, held):
         assert "data-moment" in row
         assert "key " in row
     assert held[3]["id"] not in page.text
+
+
+def test_the_page_names_the_connection_if_there_are_several(root, fresh, held):
+    path = f"/w/{fresh.name}/guard"
+    assert ">Connection</th>" not in root.get(path).text
+    okta = connect(fresh, name="Okta & Co")
+    assert scim_of(fresh, okta).delete(f"/Users/{held[3]['id']}").status_code == 403
+    page = root.get(path).text
+    rows = {
+        user["id"]: re.search(rf"<tr>(?:(?!</tr>).)*{user['id']}.*?</tr>", page, re.S)[0]
+        for user in held
+    }
+    assert f'/connections/{okta["id"]}">Okta &amp; Co</a>' in rows[held[3]["id"]]
+    assert '/connections/default">default</a>' in rows[held[0]["id"]]
+    fresh.api.delete(f"/connections/{okta['id']}").raise_for_status()
+    connect(fresh, name="Another")
+    assert okta["id"] in root.get(path).text
 
 
 def test_the_page_says_first_what_the_guard_is(root, fresh):

@@ -81,15 +81,7 @@ def test_the_state_shows_the_limit_and_each_held_change_oldest_first(guarded, cl
     assert (state.mode, state.done, state.allowed) == ("hold", 1, 1)
     assert guarded.held() == [(third, "delete"), (second, "deactivate")]
     shown = state.held[1]
-    assert isinstance(shown, HeldWrite)
-    assert shown.to_json() == {
-        "user": second,
-        "userName": "user1",
-        "attempted": "deactivate",
-        "time": shown.time,
-        "actor": "key:provider",
-        "reason": "limit",
-    }
+    assert shown == HeldWrite(second, "user1", "deactivate", shown.time, "key:provider")
     assert guarded.exists(third)
     assert guarded.is_active(second)
     clock.advance(hours=1, seconds=1)

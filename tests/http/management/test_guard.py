@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.http.management.test_connections import connect, scim_of
 from tests.support import databases
 from tests.support.people import error_of, person, replace
 from tests.support.server import Server
@@ -51,6 +52,20 @@ def test_writes_over_the_limit_are_held_and_others_continue(guarded):
     problem(guarded.api.post(f"/guard/{users[4]['id']}/let"), 404)
     actions = [row["action"] for row in guarded.api.get("/audit?limit=1000").json()["rows"]]
     assert (actions.count("hold"), actions.count("let"), actions.count("keep")) == (3, 2, 1)
+
+
+def test_a_held_change_names_the_connection_that_asked_for_it(guarded):
+    guarded.api.patch("/settings", json={"guardShare": 0, "guardLeast": 0})
+    okta = connect(guarded, name="Okta")
+    one, other = guarded.user()["id"], guarded.user()["id"]
+    error_of(scim_of(guarded, okta).delete(f"/Users/{one}"), 403)
+    error_of(guarded.scim.delete(f"/Users/{other}"), 403)
+    held = guarded.api.get("/guard").json()["held"]
+    found = {write["user"]: write["connection"] for write in held}
+    assert found == {one: okta["id"], other: "default"}
+    assert guarded.api.delete(f"/connections/{okta['id']}").status_code == 204
+    held = guarded.api.get("/guard").json()["held"]
+    assert {write["user"]: write["connection"] for write in held} == found
 
 
 def test_several_held_changes_are_decided_at_once(guarded):

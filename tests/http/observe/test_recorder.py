@@ -352,6 +352,25 @@ def test_a_success_after_an_error_in_another_process_is_recorded(tmp_path, later
     assert asyncio.run(run()) == [("POST", 400, "k"), ("GET", 200, "k")]
 
 
+def test_reads_are_remembered_of_so_many_keys_at_a_time():
+    """Each holds a whole request, and costs a query."""
+
+    class Empty:
+        asked = 0
+
+        async def refused_since(self, *_):
+            self.asked += 1
+            return []
+
+    recorder = Recorder(store := Empty(), Retention(7, 100))
+    for number in range(600):
+        made, response = request(b"", workspace=number)
+        made.method, made.key = "GET", f"k{number}"
+        recorder.note(made, response, 0.0)
+    asyncio.run(recorder.look())
+    assert store.asked == 500
+
+
 def test_waiting_requests_stay_within_the_byte_limit(monkeypatch):
     """In a burst of large requests, bodies beyond the bound are dropped."""
     monkeypatch.setattr("muster.http.observe.recorder._HELD", 100_000)

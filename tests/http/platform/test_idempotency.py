@@ -11,6 +11,7 @@ from muster.http.platform.idempotency import Idempotency
 from muster.http.wire.message import Request, Response
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.errors import StorageFull
 from muster.storage.port.items import IDEMPOTENT_KIND, INSTALLATION
 from tests.storage.conftest import bench
 from tests.support.people import name
@@ -140,3 +141,23 @@ def test_a_key_is_free_again_after_an_error_and_after_a_crash(bench, clock, monk
     assert refused.value.status == 409
     clock.advance(seconds=timedelta(minutes=1).seconds + 1)
     assert crashed.once().status == 201
+
+
+def test_an_answer_that_is_not_stored_lets_the_request_run_again_after_a_minute(
+    bench, clock, monkeypatch
+):
+    """The disk is full, or the process dies, between the act and the storing of its answer."""
+    caller = Caller(bench)
+
+    async def full(*_):
+        raise StorageFull("the disk is full")
+
+    monkeypatch.setattr(bench.storage, "record", full)
+    with pytest.raises(StorageFull):
+        caller.once()
+    monkeypatch.undo()
+    with pytest.raises(ScimError, match="has not been answered yet"):
+        caller.once()
+    clock.advance(seconds=61)
+    assert caller.once().status == 201
+    assert (caller.once().headers[-1][0], caller.acts) == ("idempotent-replayed", 2)

@@ -99,6 +99,36 @@ def test_names_and_settings_change(platform):
     problem(platform.api.patch("/workspaces/default", json={"name": label("d")}), 403)
 
 
+def test_a_change_that_is_refused_in_part_changes_nothing(platform):
+    """SCIM with OAuth alone needs a credential for it, which this workspace does not have."""
+    called, new = platform.workspace(), label("new")
+    before = get(platform, called)
+    body = {"name": new, "displayName": "New", "guardShare": 1, "scimCredentials": "oauth"}
+    refused = platform.api.patch(f"/workspaces/{called}", json=body)
+    assert "no OAuth client" in problem(refused, 409)
+    assert get(platform, called) == before
+    assert platform.api.get(f"/workspaces/{new}").status_code == 404
+
+
+def test_a_change_is_recorded_with_the_platform_key_in_both_logs(platform):
+    called, new = platform.workspace(), label("new")
+    body = {"name": new, "displayName": "New", "guardShare": 1}
+    platform.api.patch(f"/workspaces/{called}", json=body).raise_for_status()
+    platform.api.patch(f"/workspaces/{called}", json=body).raise_for_status()  # nothing changes
+    rows = platform.api.get("/audit", params={"type": "Workspace", "limit": 1000}).json()["items"]
+    [made] = [
+        row for row in rows if row["document"].get("name") == called and row["action"] == "create"
+    ]
+    told = [row for row in rows if row["resource"] == made["resource"]]
+    assert [row["action"] for row in told] == ["create", "rename", "update"]
+    assert {row["actor"] for row in told} == {platform.key.actor}
+    key = platform.api.post(f"/workspaces/{new}/keys", json={"name": "k", "permissions": ["Admin"]})
+    with platform.client(key.json()["token"], "/api/v1") as api:
+        own = api.get("/audit", params={"limit": 1000}).json()["items"]
+    own = [(row["type"], row["action"]) for row in own if row["type"] != "ApiKey"]
+    assert own == [("Settings", "update"), ("Workspace", "rename"), ("Workspace", "update")]
+
+
 @pytest.mark.parametrize("reason", ["a\nb", "\x1b[0m", "\x7f", "a\n"])
 def test_the_reason_for_a_suspension_is_a_line(platform, tenant, reason):
     answer = platform.api.post(f"/workspaces/{tenant.name}/suspend", json={"reason": reason})

@@ -22,3 +22,14 @@ def test_counts_of_several_processes_add_up(bench):
     assert bench.run(store.days([], "2026-01-01", "2026-01-02")) == []
     assert bench.run(store.headcounts([])) == {}
     assert bench.run(store.headcounts([one]))[one].users == 0
+
+
+def test_old_days_of_the_workspaces_are_deleted(bench):
+    store = UsageStore(bench.storage)
+    one, other, third = (bench.new_workspace().id for _ in range(3))
+    bench.run(store.add([day(each, number) for each in (one, other, third) for number in (1, 2)]))
+    bench.run(store.trim([*range(10**6, 10**6 + 250), one, other], "2026-01-02"))
+    found = bench.run(store.days([one, other, third], "2026-01-01", "2026-01-31"))
+    assert [(row.workspace, row.day[-2:]) for row in found] == [
+        (one, "02"), (other, "02"), (third, "01"), (third, "02"),
+    ]  # fmt: skip

@@ -104,7 +104,7 @@ class TokenServer:
         self._names = Attempts(storage, _TRIES, _WINDOW)
         self._places = Attempts(storage, _FROM_ONE_PLACE, _WINDOW)
         # Longer than any assertion is valid: from a minute before its iat to the end of its age.
-        self._assertions = Attempts(storage, 1, 2 * _ASSERTION_SECONDS)
+        self._assertions = Attempts(storage, 1, 2 * _ASSERTION_SECONDS, exact=True)
 
     async def issue(self, request: TokenRequest) -> dict[str, Any]:
         """Return the answer to a request for an access token.
@@ -170,6 +170,7 @@ class TokenServer:
 
         Raises:
             OAuthError: It is invalid, or was used before.
+            StorageFull: The disk is full, so its use cannot be recorded.
         """
         read = unverified(assertion)
         if read is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from muster.access import allowlist
 from muster.access.connections import OVERRIDES, OWNERSHIPS, PROVIDERS, Connection, Connections
 from muster.access.keys import KeyOptions, Keys, state_of
 from muster.access.oauth.clients import PRIVATE_KEY, SECRET, OAuthClients
@@ -16,6 +17,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.outbound import is_absolute_url
 from muster.console.pages.settings import allowlist_of, allowlist_text
+from muster.console.stamps import check_unchanged, seen, stamp_of
 from muster.console.web import PageRoute, Visit
 from muster.http.management.models.connections import (
     ConnectionChange,
@@ -182,8 +184,18 @@ class ConnectionPages:
         said = f'Connection "{made.name}" was created. Create a credential for it below.'
         return await visit.redirect_with(f"./connections/{made.id}", said=said)
 
-    async def show_one(self, visit: Visit, status: int = 200, error: str = "") -> Response:
-        """Show a connection with its settings, credentials and latest requests."""
+    async def show_one(
+        self, visit: Visit, status: int = 200, error: str = "", typed: bool = False
+    ) -> Response:
+        """Show a connection with its settings, credentials and latest requests.
+
+        Args:
+            visit: The visit.
+            status: The status of the answer.
+            error: The error of the form that was sent.
+            typed: Whether to show what was typed, as after an error.
+        """
+        typed = typed or bool(error)
         workspace = visit.there()
         one = await self._one(visit)
         owned = (await self._connections.owned(workspace.id)).get(one.id, {})
@@ -201,8 +213,9 @@ class ConnectionPages:
             owned=owned,
             titles=TITLES,
             providers=PROVIDERS,
-            settings=_settings(visit, workspace, one, bool(error)),
-            typed=_typed(visit, one, bool(error)),
+            settings=_settings(visit, workspace, one, typed),
+            typed=_typed(visit, one, typed),
+            seen=seen(visit, one.shown(), error),
             keys=sorted(keys, key=lambda item: (item[1] == "revoked", item[0].created)),
             names={key.id: key.name for key, _ in keys},
             clients=await self._clients.all(workspace.id, one.id),
@@ -216,7 +229,10 @@ class ConnectionPages:
         )
 
     async def edit(self, visit: Visit) -> Response:
+        """Save the settings; another allowlist is shown for review first."""
         one = await self._one(visit)
+        if visit.text("edit") == "on":
+            return await self.show_one(visit, typed=True)
         raw: dict[str, Any] = {name: visit.text(name) for name in ("name", "provider", "ownership")}
         try:
             raw |= {name: _switch(visit.text(name)) for name in _SWITCHES}
@@ -225,10 +241,43 @@ class ConnectionPages:
             own = visit.text("restrict") == "on"
             raw["ipAllowlist"] = allowlist_of(visit.text("ipAllowlist")) if own else None
             given = read_body(ConnectionChange, raw).changes()
+            check_unchanged(visit, one.shown())
+            blocks = one.overrides.get("ip_allowlist")
+            if given["ip_allowlist"] != blocks and visit.text("reviewed") != "on":
+                return await self._review(visit, one, given)
             changed = await self._connections.change(visit.administrator, one.id, given)
         except ScimError as error:
             return await self.show_one(visit, error.status, error.detail)
         return await self._done(visit, one, f'Connection "{changed.name}" was saved.')
+
+    async def _review(self, visit: Visit, one: Connection, given: Mapping[str, Any]) -> Response:
+        """Show a change of the allowlist before it is saved, with the clients that it blocks.
+
+        Args:
+            visit: The visit.
+            one: The connection.
+            given: The new values, by attribute.
+        """
+        workspace = visit.there()
+        before, blocks = one.through(workspace).ip_allowlist, given["ip_allowlist"]
+        now = allowlist.networks(before)
+        then = allowlist.networks(workspace.ip_allowlist if blocks is None else blocks)
+        credentials = (await self._origins.of(workspace.id)).credentials(one.id)
+        known = [
+            (address, time)
+            for address, time in await self._requests.addresses(workspace.id, credentials)
+            if not now or allowlist.admits(now, address)
+        ]
+        return visit.render(
+            "settings_review.html",
+            place=visit.url(f"./connections/{one.id}"),
+            changes=_changes(one, given),
+            changed=False,
+            known=known,
+            blocked=[item for item in known if then and not allowlist.admits(then, item[0])],
+            fields=visit.fields_to_repeat(),
+            seen=stamp_of(one.shown()),
+        )
 
     async def pause(self, visit: Visit) -> Response:
         one = await self._one(visit)
@@ -372,6 +421,37 @@ def _settings(
             }
         )
     return found
+
+
+def _changes(one: Connection, given: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the label, the old and the new value in words of each member that differs.
+
+    Args:
+        one: The connection.
+        given: The new values, by attribute.
+    """
+    labels = {"name": "Name", "provider": "Provider", "ownership": "Ownership"}
+    labels |= {**_LABELS, "ipAllowlist": "IP allowlist"}
+    current = one.shown()
+    found = []
+    for name, label in labels.items():
+        was, now = current[name], given[OVERRIDES.get(name, name)]
+        if name == "ipAllowlist":
+            was, now = (None if each is None else tuple(each) for each in (was, now))
+        if was != now:
+            found.append((label, _in_words(name, was), _in_words(name, now)))
+    return found
+
+
+def _in_words(name: str, value: Any) -> str:
+    """Return a member of a connection as text."""
+    if value is None:
+        return "As in the workspace"
+    if name == "ipAllowlist":
+        return ", ".join(value) or _WORDS[()]
+    if name in (*_NUMBERS, "name"):
+        return str(value)
+    return TITLES[value] if name == "provider" else _WORDS.get(value, str(value).capitalize())
 
 
 def _typed(visit: Visit, one: Connection, refused: bool) -> dict[str, Any]:

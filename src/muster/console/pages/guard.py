@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from muster.access.connections import Connections
+from muster.access.origins import CredentialOrigins
 from muster.access.permissions import SETTINGS
 from muster.console.actors import names_of
 from muster.console.stamps import stamp_of
@@ -20,9 +22,17 @@ _DONE = {"approve": "Approved", "reject": "Rejected"}
 class GuardPages:
     """The page of the deprovisioning guard."""
 
-    def __init__(self, accounts: Accounts, desk: GuardDesk) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        desk: GuardDesk,
+        connections: Connections,
+        origins: CredentialOrigins,
+    ) -> None:
         self._accounts = accounts
         self._desk = desk
+        self._connections = connections
+        self._origins = origins
 
     def __iter__(self) -> Iterator[PageRoute]:
         yield PageRoute("GET", "/w/{workspace}/guard", SETTINGS, self.show)
@@ -32,6 +42,7 @@ class GuardPages:
         yield PageRoute("POST", "/w/{workspace}/guard/{id}/keep", SETTINGS, self.keep)
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
+        workspace = visit.there().id
         state = await self._desk.state(visit.caller)
         if visit.held > len(state.held):
             await self._desk.discard_made(visit.caller)
@@ -42,7 +53,9 @@ class GuardPages:
             state=state,
             shown=state.held[:SHOWN],
             stamp=_stamp(state.held),
-            names=await names_of(self._accounts, visit.there().id),
+            names=await names_of(self._accounts, workspace),
+            connections={one.id: one.name for one in await self._connections.all(workspace)},
+            origins=await self._origins.of(workspace),
             said=visit.flashed.get("said", ""),
             refused=visit.flashed.get("refused", []),
             error=error,

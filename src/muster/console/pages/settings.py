@@ -113,17 +113,12 @@ class SettingsPages:
             changes: The label, the old and the new value of each setting that differs.
             changed: Whether somebody else has changed settings since the form was opened.
         """
-        fields = [
-            (name, value)
-            for name, values in visit.fields.items()
-            for value in values
-            if name not in ("csrf", "reviewed", "edit", "seen")
-        ]
         return visit.render(
             "settings_review.html",
             409 if changed else 200,
+            place=visit.url("./settings"),
             changes=changes,
-            fields=fields,
+            fields=visit.fields_to_repeat(),
             changed=changed,
             seen=stamp_of(shown(visit.there())),
         )

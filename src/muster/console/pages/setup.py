@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from muster.access.brands import Brands
 from muster.access.keys import KeyOptions, Keys
 from muster.access.oauth.clients import SECRET, OAuthClients
 from muster.access.oauth.trusts import Trusts
@@ -27,7 +28,6 @@ from muster.access.setup_links import (
     by_link,
 )
 from muster.base import clock
-from muster.base.brand import Brand
 from muster.base.clock import timestamp
 from muster.console.live_check import CHECKED, LATEST, LiveCheck
 from muster.console.providers import OAUTH_CLIENT, PROVIDERS, TRUST, Provider
@@ -76,7 +76,7 @@ class SetupParts:
     registries: Registries
     settings: WorkspaceSettings
     live: LiveCheck
-    brand: Brand
+    brands: Brands
 
 
 class SetupPages:
@@ -102,7 +102,7 @@ class SetupPages:
         try:
             setup = await self._find(visit, token)
         except SetupOver as over:
-            return self._over(visit, over)
+            return await self._over(visit, over)
         await self._parts.links.open(setup, visit.origin)
         left = datetime.fromisoformat(setup.link.expires) - clock.now()
         seconds = max(1, int(left.total_seconds()))
@@ -113,7 +113,7 @@ class SetupPages:
         try:
             setup = await self._current(visit)
         except SetupOver as over:
-            return self._over(visit, over)
+            return await self._over(visit, over)
         return await self._page(visit, setup)
 
     async def _page(
@@ -125,7 +125,7 @@ class SetupPages:
         _, headers = visit.form_token()
         partial = visit.request.header("hx-request") == "true" and step in ("test", "users")
         values: dict[str, Any] = {
-            "brand": self._parts.brand,
+            "brand": await self._parts.brands.current(),
             "setup": setup,
             "link": link,
             "step": step,
@@ -274,15 +274,15 @@ class SetupPages:
             except ScimError as failed:
                 return await self._page(visit, setup, failed.status, failed.detail)
         except SetupOver as over:
-            return self._over(visit, over)
+            return await self._over(visit, over)
 
     async def style(self, _: Visit) -> Response:
         """Answer the style sheet of the operator's color."""
-        return _cached("text/css; charset=utf-8", self._parts.brand.style)
+        return _cached("text/css; charset=utf-8", (await self._parts.brands.current()).style)
 
     async def logo(self, _: Visit) -> Response:
         """Answer the operator's logo."""
-        logo = self._parts.brand.logo
+        logo = (await self._parts.brands.current()).logo
         if logo is None:
             raise not_found("File not found.")
         return _cached(logo.media, logo.body)
@@ -316,11 +316,11 @@ class SetupPages:
                 raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.") from None
             raise
 
-    def _over(self, visit: Visit, over: SetupOver) -> Response:
+    async def _over(self, visit: Visit, over: SetupOver) -> Response:
         return visit.render(
             "setup_over.html",
             over.status,
-            brand=self._parts.brand,
+            brand=await self._parts.brands.current(),
             detail=over.detail,
             back=over.back,
         )

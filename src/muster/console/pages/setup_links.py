@@ -14,8 +14,8 @@ from muster.http.management.validation import read_body
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_value
 
-_SHOWN = 200
-"""Links on the page, the newest; the management API lists all of them."""
+_SHOWN = 100
+"""Links on a page."""
 _FIELDS = ("connection", "provider", "expiresInDays", "returnUrl", "contact")
 _STEPS: Mapping[str, str] = dict(
     zip(
@@ -40,15 +40,20 @@ class SetupLinkPages:
         yield PageRoute("POST", f"{root}/{{id}}/revoke", SETTINGS, self.revoke)
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
-        """Show the links, and the form for a new one."""
+        """Show the links, the newest first, and the form for a new one."""
         workspace = visit.there().id
         links = list(reversed(await self._links.all(workspace)))
+        after = visit.text("after") if visit.request.method == "GET" else ""
+        begins = next((place for place, link in enumerate(links, 1) if link.id == after), 0)
+        shown = links[begins : begins + _SHOWN]
         every = await self._connections.all(workspace)
         return visit.render(
             "setup_links.html",
             status,
-            links=links[:_SHOWN],
-            hidden=len(links[_SHOWN:]),
+            links=shown,
+            first=begins + 1,
+            total=len(links),
+            after=shown[-1].id if begins + _SHOWN < len(links) else "",
             connections=every,
             names={one.id: one.name for one in every},
             steps=_STEPS,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -54,17 +54,6 @@ class HeldWrite:
     actor: str
     reason: str = policy.LIMIT
     connection: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the change as JSON."""
-        return {
-            "user": self.id,
-            "userName": self.name,
-            "attempted": self.attempted,
-            "time": self.time,
-            "actor": self.actor,
-            "reason": self.reason,
-        }
 
 
 @dataclass(frozen=True, slots=True)

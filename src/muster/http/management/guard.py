@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from muster.access.origins import CredentialOrigins, Origins
 from muster.access.permissions import SETTINGS
 from muster.directory.guard.desk import GuardDesk, HeldWrite
 from muster.http.management.models.guard import (
@@ -19,8 +20,9 @@ from muster.scim.errors import ScimError
 class GuardRoutes:
     """The operations on the changes that the guard holds."""
 
-    def __init__(self, desk: GuardDesk) -> None:
+    def __init__(self, desk: GuardDesk, origins: CredentialOrigins) -> None:
         self._desk = desk
+        self._origins = origins
 
     def __iter__(self) -> Iterator[ApiRoute]:
         yield ApiRoute(
@@ -60,11 +62,12 @@ class GuardRoutes:
 
     async def get_guard(self, call: Call) -> Response:
         state = await self._desk.state(call.caller)
+        origins = await self._origins.of(call.workspace)
         answer: GuardAnswer = {
             "mode": state.mode,
             "done": state.done,
             "allowed": state.allowed,
-            "held": [_held(write) for write in state.held],
+            "held": [_held(write, origins) for write in state.held],
         }
         return json_response(200, answer)
 
@@ -91,12 +94,13 @@ class GuardRoutes:
         return json_response(200, answer)
 
 
-def _held(write: HeldWrite) -> HeldAnswer:
+def _held(write: HeldWrite, origins: Origins) -> HeldAnswer:
     return {
         "user": write.id,
         "userName": write.name,
         "attempted": write.attempted,
         "time": write.time,
         "actor": write.actor,
+        "connection": origins.of_actor(write.actor),
         "reason": write.reason,
     }

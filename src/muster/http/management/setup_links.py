@@ -72,6 +72,8 @@ def link_answer(link: SetupLink) -> SetupLinkAnswer:
         "createdBy": link.created_by,
         "expires": link.expires,
         "opened": link.opened or None,
+        "lastOpened": link.last_opened or None,
+        "lastAddress": link.last_address or None,
         "finished": link.finished or None,
         "revoked": link.revoked or None,
         "credential": credential,

@@ -38,7 +38,9 @@ _OVERLAP_SECONDS = 5
 """The overlap of two searches: requests are recorded a moment after they are answered."""
 _REMEMBERED_SECONDS = 3600
 """The longest time after an error in another process for which a success is recorded."""
-_MAX_REFUSED = 10_000
+_MAX_UNKEPT = 500
+"""The most keys in a search for errors in other processes; the others come in a later one."""
+_MAX_REFUSED, _MAX_LOOKED = 10_000, 20_000
 _TRIES = 5
 """The consecutive storage failures after which the rest of a batch is dropped."""
 _log = logging.getLogger(__name__)
@@ -103,7 +105,8 @@ class Recorder:
         status = response.status
         read = request.method in ("GET", "HEAD") and status < 400
         if read and request.key not in self._refused and not self._records_reads(request):
-            self._unkept[request.key] = (request, status, seconds, self._slot)
+            if len(self._unkept) < _MAX_UNKEPT or request.key in self._unkept:
+                self._unkept[request.key] = (request, status, seconds, self._slot)
             return
         if not request.path.startswith(SCIM_ROOT):
             return
@@ -144,8 +147,10 @@ class Recorder:
             key: read for key, read in self._unkept.items() if read[0].path.startswith(SCIM_ROOT)
         }
         self._unkept = {}
+        now = clock.seconds()
+        if len(self._looked) > _MAX_LOOKED:
+            self._looked.clear()
         for workspace_id in {read[0].grant.workspace.id for read in unkept.values()}:
-            now = clock.seconds()
             since = max(
                 self._looked.get(workspace_id, 0.0) - _OVERLAP_SECONDS, now - _REMEMBERED_SECONDS
             )

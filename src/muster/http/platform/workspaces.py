@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from typing import cast
 
-from muster.access.audit_notes import Administrator
 from muster.access.lifecycle import (
     delete_workspace,
     restore_workspace,
     resume_workspace,
-    set_display_name,
     suspend_workspace,
 )
-from muster.access.permissions import ADMIN
 from muster.access.settings import WorkspaceSettings, shown
-from muster.access.workspaces import create_workspace, rename_workspace
+from muster.access.workspace_changes import NewState, change_workspace
+from muster.access.workspaces import check_rename, create_workspace
 from muster.http.management.models.settings import SettingsAnswer
 from muster.http.management.pages import cut, read_cursor
 from muster.http.management.router import created
@@ -160,7 +158,7 @@ class WorkspaceRoutes:
         return created(answer_of(made, call.base), _ROOT, made.name)
 
     async def update_workspace(self, call: PlatformCall) -> Response:
-        """Change the name, then the settings, then the display name; an error ends the rest."""
+        """Change the names and the settings of a workspace: all that is given, or nothing."""
         workspace = await call.workspace()
         body = await call.read(WorkspaceChange)
         given = body.changes()
@@ -169,15 +167,16 @@ class WorkspaceRoutes:
             self._settings.check_rate_limit(body.rate_limit)
         if name is not None and name != workspace.name:
             with at("/name"):
-                workspace = await rename_workspace(self._accounts, workspace, name, call.origin)
-        if given:
-            by = Administrator(workspace, call.origin, (ADMIN,))
-            workspace = await self._settings.change(by, given, lockout_confirmed=True)
-        if display_name is not None:
-            workspace = await set_display_name(
-                self._accounts, workspace, display_name.strip(), call.origin
-            )
-        return _answer(200, call, workspace)
+                await check_rename(self._accounts, workspace, name)
+        shown_name = None if display_name is None else display_name.strip()
+        changed = await change_workspace(
+            self._accounts,
+            self._settings,
+            workspace,
+            NewState(name, shown_name, given),
+            call.origin,
+        )
+        return _answer(200, call, changed)
 
     async def delete_workspace(self, call: PlatformCall) -> Response:
         """Delete a workspace.

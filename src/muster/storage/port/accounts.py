@@ -224,7 +224,8 @@ class Accounts(Notes, Protocol):
     ) -> None:
         """Store settings, keys and items of one workspace with their notes: all or none.
 
-        Items of the installation may be among them, after one of the workspace.
+        Items of the installation may be among them, after one of the workspace. So may notes of
+        other workspaces, such as those of the installation, in any order.
 
         The change increments the epoch unless every put is an item of UNCACHED_KINDS. The setting
         `unique_group_names` takes effect in the same transaction.

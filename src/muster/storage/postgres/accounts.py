@@ -161,7 +161,9 @@ class PostgresAccounts:
         self, puts: Sequence[Setting], notes: Sequence[Note] = (), expected: Sequence[Setting] = ()
     ) -> None:
         async with self._pool.connection() as connection, connection.transaction():
-            await lock(connection, workspace_of(puts[0]))
+            # In one order, because two that hold one lock each would wait for each other for ever.
+            for workspace in sorted({workspace_of(puts[0]), *(note.workspace for note in notes)}):
+                await lock(connection, workspace)
             for read in expected:
                 statement = read_statement(read)
                 row = await connection.fetchrow(statement.sql, *statement.parameters)
@@ -241,6 +243,9 @@ async def _apply_unique_names(connection: Connection, after: Workspace) -> None:
 
 
 async def _note(connection: Connection, notes: Sequence[Note]) -> None:
-    """Append notes to a workspace's changes; the transaction holds its lock."""
-    if notes:
-        await append_changes(connection, notes[0].workspace, [note_row(note) for note in notes])
+    """Append notes to the changes of their workspaces; the transaction holds the locks."""
+    by_workspace: dict[int, list[Note]] = {}
+    for note in notes:
+        by_workspace.setdefault(note.workspace, []).append(note)
+    for workspace, some in by_workspace.items():
+        await append_changes(connection, workspace, [note_row(note) for note in some])

@@ -16,7 +16,8 @@ windows in a row. The counters are rows of `rate_windows` under a prefix that no
 64 attempts deletes old ones.
 
 A full disk takes no increments, but passwords must still be verified. Each process then counts on
-its own, in addition to the stored counter.
+its own, in addition to the stored counter. What must not happen twice in any process is refused
+instead (`exact`).
 """
 
 import contextlib
@@ -58,12 +59,14 @@ class Attempts:
     Args:
         most: The attempts allowed within a window.
         seconds: The length of a window, which begins with the first attempt.
+        exact: Whether attempts fail while the disk is full.
     """
 
-    def __init__(self, storage: Upkeep, most: int, seconds: int) -> None:
+    def __init__(self, storage: Upkeep, most: int, seconds: int, *, exact: bool = False) -> None:
         self._storage = storage
         self._most = most
         self._seconds = seconds
+        self._exact = exact
         self._unwritten: dict[tuple[int, str], tuple[int, int]] = {}
         """Attempts made while the disk was full: the time of the first, and their number."""
 
@@ -72,6 +75,9 @@ class Attempts:
 
         Returns:
             0 if it is allowed; otherwise the seconds until the window ends.
+
+        Raises:
+            StorageFull: The disk is full, and the limit is exact.
         """
         now = int(clock.seconds())
         place = (workspace, _PREFIX + name)
@@ -85,6 +91,8 @@ class Attempts:
         try:
             await self._storage.transact(workspace, statements)
         except StorageFull:
+            if self._exact:
+                raise
             self._count_unwritten(place, now)
         # Several processes may have passed the first check together: stop those beyond the limit.
         begun, used = await self._used(*place, now)

@@ -280,6 +280,25 @@ class RequestStore:
         )
         return [tuple(row) for row in await self._storage.query(bound(sql, workspace))]
 
+    async def addresses(self, workspace: int, keys: frozenset[str]) -> Sequence[tuple[str, str]]:
+        """Return the addresses that requests of credentials came from, the latest first.
+
+        Each has the time of its last request. Only the latest 2,000 requests are examined.
+
+        Args:
+            workspace: The id of the workspace.
+            keys: The ids of the credentials.
+        """
+        bind = Binder()
+        place = f"workspace = {bind(workspace)}"
+        among = ", ".join(bind(key) for key in sorted(keys)) or "NULL"
+        sql = (
+            f"SELECT address, max(time) FROM (SELECT address, time FROM requests WHERE {place}"
+            f" AND key_id IN ({among}) ORDER BY number DESC LIMIT 2000) AS latest"
+            " GROUP BY address ORDER BY max(time) DESC, address"
+        )
+        return [(row[0], row[1]) for row in await self._storage.query(bind.statement(sql))]
+
     async def written_since(self, workspace: int, key: str, resource: str, number: int) -> bool:
         """Tell whether a key has successfully written to a resource after a request."""
         sql = (

@@ -78,6 +78,13 @@ class UsageStore:
         found = await self._storage.query(bound(sql, since, until)) if workspaces else ()
         return [UsageDay(*row) for row in found]
 
+    async def trim(self, workspaces: Sequence[int], oldest: str) -> None:
+        """Delete the requests of workspaces before a day."""
+        for begin in range(0, len(workspaces), _CHUNK):
+            among = _listed(workspaces[begin : begin + _CHUNK])
+            sql = f"DELETE FROM usage_days WHERE workspace IN ({among}) AND day < $1"
+            await self._storage.transact(INSTALLATION, [bound(sql, oldest)])
+
     async def headcounts(self, workspaces: Sequence[int]) -> dict[int, Headcount]:
         """Return the numbers of users and groups of workspaces."""
         found = {workspace: Headcount() for workspace in workspaces}

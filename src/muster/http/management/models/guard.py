@@ -20,7 +20,9 @@ class HeldAnswer(Answer):
     time: Timestamp
     """The time of the request."""
     actor: Actor
-    """The key that asked for it."""
+    """The credential that asked for it."""
+    connection: Annotated[str | None, Field(examples=["default"])]
+    """The id of the connection of the credential. Null if it is unknown."""
     reason: Annotated[str, Field(json_schema_extra={"enum": ["limit", "protected"]})]
     """Whether the hourly limit is reached, or the user is protected."""
 

@@ -80,6 +80,10 @@ class SetupLinkAnswer(Answer):
     """The time until which the link works."""
     opened: Timestamp | None
     """The time at which its page was opened first. Null if it has not been."""
+    lastOpened: Timestamp | None
+    """The time at which its page was opened last. Null if it has not been."""
+    lastAddress: Annotated[str | None, Field(examples=["192.0.2.7"])]
+    """The address from which it was opened last. Null if it has not been."""
     finished: Timestamp | None
     """The time at which the set-up was finished. Null if it has not been."""
     revoked: Timestamp | None
