@@ -90,7 +90,5 @@ def test_every_client_has_its_source_and_its_page():
         assert fixture["source"]
         assert fixture["basis"] in ("documented", "described")
         page = (DOCS / f"{path.stem}.md").read_text()
-        for heading in ("## Set up", "## Attributes", "## Supported", "## Deviations"):
-            assert heading in page, f"{path.stem}: {heading}"
         for source in fixture["source"]:
             assert source.split(" ")[0] in page, f"{path.stem}: {source}"

@@ -2,6 +2,8 @@
 
 import pytest
 
+from muster.access import connections
+from muster.console.pages.connections import TITLES
 from muster.console.providers import PROVIDERS, of_provider, recognise
 
 
@@ -13,6 +15,9 @@ from muster.console.providers import PROVIDERS, of_provider, recognise
         ("Azure AD", "", "entra"),
         ("Microsoft", "", "entra"),
         ("scim", "OneLogin/1.0", "onelogin"),
+        ("scim", "authentik@2026.10.1", "authentik"),
+        ("CyberArk Identity", "", "cyberark"),
+        ("Idaptive", "", "cyberark"),
         ("Google Workspace", "Okta", "google"),  # the name of the key comes first
         ("main", "python-httpx", None),
         ("", "", None),
@@ -37,3 +42,8 @@ def test_every_provider_has_instructions(name):
     assert provider.steps
     assert "userName" in [scim for _, scim in provider.mapping]
     assert bool(provider.signs) == (name != "other")
+
+
+def test_every_provider_of_a_connection_has_a_guide_and_a_title():
+    assert set(PROVIDERS) == set(connections.PROVIDERS)
+    assert set(TITLES) == set(connections.PROVIDERS)

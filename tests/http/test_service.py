@@ -180,6 +180,7 @@ def test_paths_lose_repeated_slashes_and_the_path_of_the_public_url(base_url, pa
         (None, 401, "An API key is required"),
         ("Basic YTpi", 401, "expected the form Bearer"),
         ("good", 401, "expected the form Bearer"),
+        ("Bearer bearer good", 401, "the word Bearer comes twice"),
         ("Bearer bad", 401, "invalid, expired or revoked"),
         ("Bearer " + "x" * MAX_HEADER, 401, "longer than"),
         ("bearer good", 200, "ok"),

@@ -318,6 +318,15 @@ CASES = [
         user(),
         id="filter-spacing-path",
     ),
+    *(
+        pytest.param(
+            "filter-unquoted",
+            lambda dialect, word=word: filters.parse(f"userName eq {word}", dialect),
+            filters.parse(f'userName eq "{word}"', Dialect()),
+            id=f"filter-unquoted-{word}",
+        )
+        for word in ("jane", "jane@example.com", "ümit", "007", "a&b", "o'neil", "true-north")
+    ),
     pytest.param(
         "value-path-sub-attribute",
         lambda dialect: filters.parse(f'{WORK} eq "x"', dialect),
@@ -340,6 +349,33 @@ def test_a_strict_workspace_refuses_each_row(quirk, act, _):
         act(Dialect(strict=True))
     assert caught.value.status == 400
     assert caught.value.scim_type == QUIRKS[quirk].scim_type
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "userName eq jane doe",
+        "userName co jane",
+        "userName eq jane and active eq true",
+        "not (userName eq jane)",
+        'userName eq jane"',
+        "emails[value eq a@x]",
+        "userName eq " + "x" * 9000,
+    ],
+)
+def test_a_string_without_quotation_marks_is_read_only_if_it_is_the_whole_value(text):
+    dialect = Dialect()
+    with pytest.raises(ScimError) as caught:
+        filters.parse(text, dialect)
+    assert caught.value.scim_type == "invalidFilter"
+    assert "filter-unquoted" not in dialect.seen
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("null", None), ("12", 12)])
+def test_a_json_value_without_quotation_marks_stays_what_it_is(text, value):
+    dialect = Dialect()
+    assert filters.parse(f"active eq {text}", dialect).value == value
+    assert dialect.seen == []
 
 
 def test_a_boolean_as_a_string_is_read_in_the_filter_of_a_path():

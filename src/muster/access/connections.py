@@ -39,6 +39,8 @@ PROVIDERS = (
     "rippling",
     "sailpoint",
     "keycloak",
+    "authentik",
+    "cyberark",
     "workday",
     "other",
 )

@@ -70,12 +70,13 @@ PROVIDERS = {
     "okta": Provider(
         "Okta",
         steps=(
-            "In your application, open Provisioning → Integration and choose SCIM 2.0 with HTTP"
-            " Header.",
-            "Enter the base URL, the API key as the bearer token, and userName as the unique"
-            " identifier field.",
-            "Turn on import, push new users, push profile updates and push groups. Select Test"
-            " API Credentials.",
+            "In your SAML or SWA application, open General → App Settings → Provisioning, choose"
+            " SCIM, and save. Then open Provisioning → Integration → Edit.",
+            "Enter the values above, and turn on Import New Users and Profile Updates, Push New"
+            " Users, Push Profile Updates and Push Groups. Select Test Connector Configuration"
+            " (Test API Credentials in an application of the catalog), then Save.",
+            "Under To App, turn on Create Users, Update User Attributes and Deactivate Users. Then"
+            " assign people and groups.",
         ),
         fields=(
             ("SCIM connector base URL", BASE_URL),
@@ -97,10 +98,11 @@ PROVIDERS = {
     "entra": Provider(
         "Microsoft Entra ID",
         steps=(
-            "Open Enterprise applications → your application → Provisioning → Automatic. If you"
-            " have none yet, select New application → Create your own application → Integrate any"
-            " other application.",
-            "Choose the authentication method, and enter the values above. Select Test Connection.",
+            "Open Enterprise applications → your application → Provisioning → New configuration."
+            " If you have none yet, select New application → Create your own application →"
+            " Integrate any other application.",
+            "Choose the authentication method, and enter the values above. Select Test Connection,"
+            " then Create.",
             "Under Mappings, set the source of externalId to objectId, which never changes; the"
             " default is mailNickname. Keep the other mappings. Assign users and groups, and start"
             " provisioning.",
@@ -161,9 +163,11 @@ PROVIDERS = {
     "google": Provider(
         "Google Workspace",
         steps=(
-            "Open Apps → Web and mobile apps → your application → Auto-provisioning.",
+            "Open Apps → Web and mobile apps → your application → Configure auto-provisioning."
+            " Google offers it for applications of its catalog only.",
             "Enter the API key as the access token and the base URL as the endpoint URL.",
-            "Map the attributes and choose the scope.",
+            "Map the attributes, choose the scope and the deprovisioning, and turn"
+            " auto-provisioning on.",
         ),
         fields=(
             ("Access token", API_KEY),
@@ -180,14 +184,21 @@ PROVIDERS = {
     "jumpcloud": Provider(
         "JumpCloud",
         steps=(
-            "Open SSO Applications → your application → Identity Management, and choose the API"
-            " type SCIM 2.0.",
-            "Fill in the fields, with the e-mail address of a test user. Select Test connection,"
-            " then Activate.",
-            "To push groups, turn on Group management.",
+            "Open SSO Applications → your application → Identity Management, and choose SCIM API.",
+            "Fill in the fields. The test user needs an e-mail address that no user has: JumpCloud"
+            " creates that user and a test group, and deletes both again.",
+            "Select Test Connection. To push groups, turn on Enable management of User Groups and"
+            " Group Membership in this application. Select Activate, then Save.",
         ),
-        fields=(("Base URL", BASE_URL), ("Token Key", API_KEY)),
-        document="https://jumpcloud.com/support/scim-integrations",
+        fields=(
+            ("SCIM Version", "SCIM 2.0"),
+            ("Base URL", BASE_URL),
+            ("Token Key", API_KEY),
+            ("Test User Email", "An address that no user has"),
+        ),
+        document=(
+            "https://jumpcloud.com/support/provision-and-manage-users-and-groups-in-apps-using-custom-scim-identity-management-integration"
+        ),
         mapping=(
             ("email", "userName"),
             ("firstname, lastname", "name"),
@@ -199,12 +210,27 @@ PROVIDERS = {
     "keycloak": Provider(
         "Keycloak",
         steps=(
-            "Install a SCIM client extension in Keycloak.",
-            "Add a remote SCIM provider with the base URL and the bearer token.",
-            "Turn on the synchronization of users, groups and bulk, as you need.",
+            "Keycloak has no SCIM client of its own. Put the JAR file of the extension"
+            " keycloak-scim in the folder providers, and restart Keycloak.",
+            "Under Realm settings → Events, add scim to the event listeners. Under User"
+            " federation, add a provider of the type scim, and fill in the fields.",
+            "Turn on Enable refresh during sync, and synchronize all users.",
         ),
-        fields=(("Base URL", BASE_URL), ("Bearer token", API_KEY)),
-        document="https://github.com/Captain-P-Goldfish/SCIM-SDK/wiki",
+        fields=(
+            ("SCIM 2.0 endpoint", BASE_URL),
+            ("Endpoint content type", "application/scim+json"),
+            ("Auth mode", "BEARER"),
+            ("Auth password/token", API_KEY),
+        ),
+        oauth_fields=(
+            ("SCIM 2.0 endpoint", BASE_URL),
+            ("Endpoint content type", "application/scim+json"),
+            ("Auth mode", "CLIENT_CREDENTIALS (the extension of pelotech)"),
+            ("OAuth client ID", CLIENT_ID),
+            ("OAuth client secret", CLIENT_SECRET),
+            ("OAuth token endpoint", TOKEN_URL),
+        ),
+        document="https://github.com/mitodl/keycloak-scim",
         mapping=(
             ("username", "userName"),
             ("id", "externalId"),
@@ -213,15 +239,83 @@ PROVIDERS = {
         ),
         signs=("keycloak",),
     ),
+    "authentik": Provider(
+        "authentik",
+        steps=(
+            "Open Applications → Applications → New Application, choose SCIM as the provider type,"
+            " and fill in the fields.",
+            "Edit the application of your users, and add the SCIM provider under Backchannel"
+            " providers. Users that are bound to this application are synchronized; if none are"
+            " bound, all users are.",
+            "Open the SCIM provider, and select Run sync again.",
+        ),
+        fields=(
+            ("URL", BASE_URL),
+            ("Authentication Mode", "Static token"),
+            ("Token", API_KEY),
+            ("SCIM Compatibility Mode", "Default"),
+        ),
+        oauth_fields=(
+            ("Consumer key (of the OAuth source)", CLIENT_ID),
+            ("Consumer secret (of the OAuth source)", CLIENT_SECRET),
+            ("Access token URL (of the OAuth source)", TOKEN_URL),
+            ("URL", BASE_URL),
+            ("Authentication Mode", "OAuth (Silent); an OpenID OAuth Source is needed first"),
+            ("OAuth Parameters", "grant_type: client_credentials"),
+            ("SCIM Compatibility Mode", "Default"),
+        ),
+        document="https://docs.goauthentik.io/add-secure-apps/providers/scim/",
+        mapping=(
+            ("username", "userName"),
+            ("uid (hashed)", "externalId"),
+            ("name", "name"),
+            ("email", "emails"),
+            ("is_active", "active"),
+        ),
+        signs=("authentik",),
+    ),
+    "cyberark": Provider(
+        "CyberArk Identity",
+        steps=(
+            "In the Admin Portal, open Apps & Widgets → Web Apps → your SAML application →"
+            " Provisioning. Turn on Enable provisioning for this application, and choose Live"
+            " Mode.",
+            "Fill in the fields, and select Verify.",
+            "Under Sync Options, clear Do not de-provision (deactivate or delete) users in target"
+            " application. Under Role Mapping, map each role to a destination group. Save.",
+            "Open Settings → Users → Outbound Provisioning, and start the synchronization.",
+        ),
+        fields=(
+            ("SCIM Service URL", BASE_URL),
+            ("Authorization Type", "Authorization Header"),
+            ("Header Type", "Bearer Token"),
+            ("Bearer Token", API_KEY),
+        ),
+        document=(
+            "https://docs.cyberark.com/identity/Latest/en/Content/Developer/scim-management/scim-outbound-provisioning.htm"
+        ),
+        mapping=(
+            ("Login name", "userName"),
+            ("Display name", "displayName"),
+            ("Email address", 'emails[type eq "work"]'),
+            ("Roles, by the role mapping", "Groups"),
+        ),
+        signs=("cyberark", "idaptive"),
+    ),
     "ping": Provider(
         "PingOne",
         steps=(
-            "Open Integrations → Provisioning → New Connection → SCIM Outbound.",
-            "Fill in the fields, and select Test Connection.",
-            "Create a rule with the population and the attribute mapping.",
+            "Open Integrations → Provisioning → + → New connection → Identity Store → SCIM"
+            " Outbound.",
+            "Fill in the fields, and select Test connection. Under Configure preferences, enter"
+            " the user filter, and choose what happens to users who leave.",
+            "Turn the connection on. Create a rule with the population and the attribute mapping,"
+            " and turn it on as well.",
         ),
         fields=(
             ("SCIM Base URL", BASE_URL),
+            ("Users Resource", "/Users"),
+            ("Groups Resource", "/Groups"),
             ("SCIM Version", "2.0"),
             ("Authentication Method", "OAuth 2 Bearer Token"),
             ("OAuth Access Token", API_KEY),
@@ -229,6 +323,8 @@ PROVIDERS = {
         ),
         oauth_fields=(
             ("SCIM Base URL", BASE_URL),
+            ("Users Resource", "/Users"),
+            ("Groups Resource", "/Groups"),
             ("SCIM Version", "2.0"),
             ("Authentication Method", "OAuth 2 Client Credentials"),
             ("OAuth Token Request", TOKEN_URL),
@@ -250,12 +346,27 @@ PROVIDERS = {
     "rippling": Provider(
         "Rippling",
         steps=(
-            "Open App Shop → your application → SCIM, and fill in the fields.",
-            "Choose the users of the application, and the action for users who leave.",
+            "Open IT → Third-Party Access → Add Integration → Create New Custom Integration, and"
+            " select User Management via SCIM.",
+            "Fill in the fields, and turn on Supports Groups, Supports Pagination, Create & Delete"
+            " Groups and Use PATCH to edit Groups. Add the attributes externalId, emails.primary,"
+            " name.givenName and name.familyName.",
+            "Install the integration and paste the API key. Choose the users of the application,"
+            " and the action for users who leave.",
         ),
-        fields=(("Base URL", BASE_URL), ("Bearer token", API_KEY)),
+        fields=(
+            ("SCIM Version", "2.0"),
+            ("SCIM Base URL", BASE_URL),
+            ("SCIM Authorization Method", "Bearer Token"),
+            ("Bearer Token", API_KEY),
+        ),
         document="https://developer.rippling.com",
-        mapping=(("work e-mail", "userName"), ("legal or preferred name", "name")),
+        mapping=(
+            ("work e-mail", "userName"),
+            ("legal or preferred name", "name"),
+            ("emails.primary", "emails"),
+            ("externalId", "externalId"),
+        ),
         signs=("rippling",),
     ),
     "sailpoint": Provider(

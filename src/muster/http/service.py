@@ -548,7 +548,13 @@ def _bearer(request: Request) -> str:
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("Authorization: expected the form Bearer <key>", "invalid_request")
-    return token.strip()
+    token = token.strip()
+    if token[:7].lower() == "bearer ":
+        raise Unauthorized(
+            "Authorization: the word Bearer comes twice. Enter the key in the client without it.",
+            "invalid_request",
+        )
+    return token
 
 
 def _is_scim(request: Request) -> bool:

@@ -217,6 +217,12 @@ QUIRKS = {
         "read as the filter with one space",
         "invalidFilter",
     ),
+    "filter-unquoted": Quirk(
+        "authentik (versions of 2025)",
+        "a filter with a string without quotation marks, such as userName eq jane@example.com",
+        "read as the filter with quotation marks",
+        "invalidFilter",
+    ),
     "value-path-sub-attribute": Quirk(
         "Microsoft Entra ID",
         "a filter that compares a sub-attribute of a value path, such as"

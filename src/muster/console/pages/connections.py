@@ -46,6 +46,8 @@ TITLES = {
     "rippling": "Rippling",
     "sailpoint": "SailPoint",
     "keycloak": "Keycloak",
+    "authentik": "authentik",
+    "cyberark": "CyberArk Identity",
     "workday": "Workday",
     "other": "Other",
 }

@@ -1,17 +1,22 @@
 """Parses filters into an AST and writes them back (RFC 7644 section 3.4.2.2)."""
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from muster.scim.dialects import Dialect
 from muster.scim.errors import ScimError, invalid_filter
-from muster.scim.filter.lexer import Token, misspaced, tokens
+from muster.scim.filter.lexer import MAX_LENGTH, Token, misspaced, tokens
 from muster.scim.values import Json
 
 MAX_DEPTH = 40
 MAX_TERMS = 200
 OPERATORS = frozenset({"eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"})
 _LITERALS = {"true": True, "false": False, "null": None}
+_UNQUOTED = re.compile(
+    r'(?P<start> *[A-Za-z$_][A-Za-z0-9_$:.-]* +[Ee][Qq] +)(?P<word>[^\s"()\[\]\\]+) *'
+)
+"""One comparison by eq whose value is not a JSON value, such as userName eq jane@example.com."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +92,16 @@ def parse(text: str, dialect: Dialect, holes: bool = False) -> Filter:
     Raises:
         ScimError: invalidFilter, with the position of the error, counted from 1.
     """
-    parser = Parser(tokens(text), dialect, holes=holes)
-    node = parser.filter(0)
-    parser.expect("end")
+    try:
+        parser = Parser(tokens(text), dialect, holes=holes)
+        node = parser.filter(0)
+        parser.expect("end")
+    except ScimError:
+        unquoted = _UNQUOTED.fullmatch(text) if len(text) <= MAX_LENGTH else None
+        if unquoted is None:
+            raise
+        dialect.take("filter-unquoted", f"position {unquoted.start('word') + 1}")
+        return parse(f"{unquoted['start']}{json.dumps(unquoted['word'])}", dialect, holes)
     return node
 
 
