@@ -62,12 +62,13 @@ coverage: install ## measure the lines and branches that the tests run; ONLY as 
 screenshots: install ## take the pictures of the console's pages in docs/images
 	$(BIN)/python -m tests.console.screenshots
 
-lint: install ## ruff, mypy --strict, import layers
+lint: install ## ruff, mypy --strict, import layers, zizmor
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file bench/mypy.ini
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet --persona=pedantic .github/workflows
 
 format: install ## reformat and fix with ruff
 	$(BIN)/ruff check --fix .
@@ -99,10 +100,15 @@ docs: install ## build the documentation in .build/site, strictly, and pack it f
 docs-serve: install ## show the documentation at http://127.0.0.1:8300 while you write
 	$(BIN)/python -m zensical serve
 
-build: docs ## build the wheel in dist/, with the documentation in it
+# The same commit gives the same bytes: tests/project/test_wheel.py builds twice.
+build: docs ## build the wheel in dist/, with the documentation in it, and its bill of materials
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m tools.supply_chain materials dist
+
+audit: install ## known vulnerabilities and licences of the locked packages; needs the network
+	$(BIN)/python -m tools.supply_chain audit requirements/run.lock requirements/build.lock
 
 clean: ## remove everything that the targets above created
 	rm -rf .venv .build src/muster/http/guide/site .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: docs docs-serve explore screenshots help install serve check fast test coverage lint format bench torture soak lock build clean
+.PHONY: docs docs-serve explore screenshots help install serve check fast test coverage lint format bench torture soak lock build audit clean

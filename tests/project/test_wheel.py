@@ -1,6 +1,8 @@
-"""The wheel builds, is complete, and runs without the repository."""
+"""The wheel builds, is complete and reproducible, and runs without the repository."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -23,7 +25,11 @@ NEEDED = (
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
+    return built(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+def built(source, folder):
+    """Build the wheel of a source tree in a folder, as make build does; return the file."""
     command = [
         sys.executable,
         "-m",
@@ -34,9 +40,32 @@ def wheel(tmp_path_factory):
         "--no-build-isolation",
         "--no-index",
     ]
-    subprocess.run([*command, "--wheel-dir", folder, ROOT], check=True)
-    [built] = folder.glob("muster_scim-*.whl")
-    return built
+    subprocess.run([*command, "--wheel-dir", folder, source], check=True)
+    [wheel] = folder.glob("muster_scim-*.whl")
+    return wheel
+
+
+def test_two_builds_have_one_hash(wheel, tmp_path):
+    """Elsewhere, at another time, with other modes and from a tree without a history."""
+    source = tmp_path / "elsewhere"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, source / name)
+    shutil.copytree(
+        ROOT / "src",
+        source / "src",
+        copy_function=shutil.copyfile,
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    for path in source.rglob("*.py"):
+        path.chmod(0o600)
+    again = built(source, tmp_path / "built")
+    assert again.name == wheel.name
+    assert _hash(again) == _hash(wheel)
+
+
+def _hash(file):
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_it_contains_every_file_that_muster_needs(wheel):
