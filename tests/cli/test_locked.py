@@ -53,8 +53,8 @@ READING = {
     "workspaces list": (),
 }
 """The commands that need no lock of a database that is up to date."""
-ELSEWHERE = {"admins reset", "restore", "serve"}
-"""`admins reset` writes as `admins remove` does, `restore` and `serve` before anybody else."""
+ELSEWHERE = {"admins reset", "erase", "restore", "serve"}
+"""`admins reset` writes as `admins remove` does, `erase` as `import`, the others before anybody."""
 NAMES = "waits", "vain"
 """Each test has things of its own, because their order is random."""
 

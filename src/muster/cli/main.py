@@ -69,6 +69,7 @@ for _name, _target, _help in (
     ("secrets", "secrets:app", "Show and replace the key that secrets are encrypted with."),
     ("doctor", "doctor:app", "Report non-standard and failed requests, with advice."),
     ("audit", "audit:app", "Verify the audit log."),
+    ("erase", "erase:app", "Erase a deleted person from the history and the request log."),
     ("export", "transfer:export", "Write the resources of a workspace as JSON Lines."),
     ("import", "transfer:import_", "Create resources in a workspace from JSON Lines."),
     ("demo", "demo:app", "Fill a workspace with made-up users."),

@@ -102,6 +102,7 @@ _PAST = {
     "undo": "Rolled back",
     "wipe": "Wiped",
     "trim": "Trimmed",
+    "forget": "Erased",
     "rotate": "Rotated",
     "revoke": "Revoked",
     "rename": "Renamed",

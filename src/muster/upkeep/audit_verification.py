@@ -1,9 +1,10 @@
 """`muster audit verify`: verifies the hash chain of each workspace's changes."""
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from muster.storage.audit.chain import CHAIN_ROWS, chain_hash
+from muster.storage.audit.chain import CHAIN_ROWS, FORGOTTEN, chain_hash, gaps_of
 from muster.storage.port.engine import Storage
 from muster.storage.port.items import INSTALLATION, TRIM_ID, TRIM_KIND
 from muster.storage.repair.derived import bound
@@ -31,7 +32,8 @@ async def verify(storage: Storage, say: Callable[[str], object]) -> Verification
     """Verify the chain of every workspace, and report each break as a line.
 
     Each hash covers its row and the hash before it. If rows were trimmed, verification starts at
-    the hash of the last trimmed row, which was stored.
+    the hash of the last trimmed row, which was stored. Where rows of an erased resource are
+    missing, it continues over their hashes, which a later row of the chain records.
     """
     found = Verification()
     names = {INSTALLATION: "the installation"} | {
@@ -56,7 +58,14 @@ async def _breaks(storage: Storage, workspace: int, found: Verification) -> Asyn
     # Rows without a hash can only come before the chain. Its first row follows no hash.
     linked = previous is not None
     found.unlinked += (await storage.query(bound(_BEFORE, workspace, start)))[0][0]
+    notes = await storage.query(bound(FORGOTTEN, workspace))
+    gaps = deque(gap for gap in gaps_of(note[0] for note in notes) if gap.sequence > start)
     async for sequence, chain, row in _rows(storage, workspace, start):
+        while gaps and gaps[0].sequence < sequence:
+            gap = gaps.popleft()
+            if previous not in (gap.chain, gap.previous):
+                yield gap.sequence
+            previous, linked = gap.chain, True
         if chain is None and not linked:
             found.unlinked += 1
             continue

@@ -192,12 +192,7 @@ class Trimmer:
         The newest row of the workspace stays, and so do rows that a webhook has not sent.
         """
         end = await self._storage.latest_change(workspace) - 1
-        own = await self._storage.items(workspace, WEBHOOK_KIND)
-        for item in (*own, *await self._storage.items(INSTALLATION, WEBHOOK_KIND)):
-            if item.body["disabled"] is None:
-                rows = await self._storage.query(bound(_POSITION, item.workspace, item.id))
-                end = min([end, *(row[0] for row in rows)])
-        return end
+        return await last_sent_by_all(self._storage, workspace, end)
 
     async def _delete_up_to(self, workspace: int, mark: _Mark, days: int) -> None:
         """Delete superseded rows up to the mark, a chunk at a time."""
@@ -219,6 +214,16 @@ class Trimmer:
     async def _row(self, sql: str, workspace: int, sequence: int) -> Sequence[Any] | None:
         rows = await self._storage.query(bound(sql, workspace, sequence))
         return rows[0] if rows else None
+
+
+async def last_sent_by_all(storage: Storage, workspace: int, end: int) -> int:
+    """Return the last change up to `end` that no enabled webhook has yet to send."""
+    own = await storage.items(workspace, WEBHOOK_KIND)
+    for item in (*own, *await storage.items(INSTALLATION, WEBHOOK_KIND)):
+        if item.body["disabled"] is None:
+            rows = await storage.query(bound(_POSITION, item.workspace, item.id))
+            end = min([end, *(row[0] for row in rows)])
+    return end
 
 
 def _before(oldest: str, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:

@@ -50,6 +50,7 @@ ACTIONS = (
     "index",
     "wipe",
     "trim",
+    "forget",
     "export",
     "resolve",
     "reopen",

@@ -9,6 +9,7 @@ from muster.directory.guard.policy import deactivates
 from muster.scim.document import Document
 from muster.scim.schema.model import Registry
 from muster.scim.values import Json
+from muster.storage.audit.chain import FORGET
 from muster.storage.port.changes import Change
 from muster.storage.port.members import GROUP
 
@@ -103,7 +104,8 @@ def events(change: Change, base: str = "") -> Iterator[Event]:
     """Yield the events of a row of `changes`, in order.
 
     One write can have several events: an update that sets `active` to false is user.updated and
-    user.deactivated. Notes have none, except for a change that the guard holds.
+    user.deactivated. Notes have none, except for a change that the guard holds, and for a deleted
+    resource that is erased: it is deleted once more, for those who had not read that.
 
     Args:
         change: The row.
@@ -113,6 +115,8 @@ def events(change: Change, base: str = "") -> Iterator[Event]:
     if not change.version:
         if change.action == "hold":
             yield Event(_GUARD_HELD, change, resource=parse(change.document))
+        elif change.action == FORGET:
+            yield Event(f"{_noun(change.type)}.deleted", change, resource={"id": change.id})
         return
     noun, document = _noun(change.type), parse(change.document, base)
     if change.action == "create":

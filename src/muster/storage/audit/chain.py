@@ -9,17 +9,26 @@ guarantees it with the lock that lets one transaction at a time write to a works
 number itself is not hashed: it is drawn for all workspaces together, so that gaps are normal.
 
 Rows from before the chain was introduced have no hash. Where rows were trimmed, the chain continues
-from the hash of the last trimmed row (`upkeep/trimmer.py`).
+from the hash of the last trimmed row (`upkeep/trimmer.py`). Where the rows of an erased resource
+were removed, it continues over their hashes, which a later row records (`upkeep/erasure.py`).
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from muster.scim.values import Json
+from muster.storage.audit.search import UNUSUAL
 
+FORGET = "forget"
+"""The action of the note that records the erased rows of a resource."""
+FORGOTTEN = (
+    f"SELECT document FROM changes WHERE workspace = $1 AND action = '{FORGET}' AND {UNUSUAL}"
+)
+"""The documents of these notes."""
 HASHED_COLUMNS = "time, actor, request_id, type, id, action, version, document, members, address"
 """The columns that are hashed, in order."""
 _HASHED = len(HASHED_COLUMNS.split(", "))
@@ -53,3 +62,32 @@ def link(previous: bytes | None, rows: Iterable[Sequence[Json]]) -> Iterator[tup
     for row in rows:
         previous = chain_hash(previous, row[:_HASHED])
         yield (*row, previous)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A row that was erased, by its hash and the hash before it.
+
+    Attributes:
+        sequence: The sequence number of the row.
+        previous: The hash of the row before it; None if it was the first.
+        chain: Its hash.
+    """
+
+    sequence: int
+    previous: bytes | None
+    chain: bytes
+
+    def to_json(self) -> list[Json]:
+        """Return the form in which a note records it."""
+        previous = None if self.previous is None else self.previous.hex()
+        return [self.sequence, previous, self.chain.hex()]
+
+
+def gaps_of(documents: Iterable[str | bytes]) -> list[Gap]:
+    """Return the gaps that notes record, in the order of their sequence numbers."""
+    rows = [row for document in documents for row in orjson.loads(document)["rows"]]
+    return [
+        Gap(sequence, None if previous is None else bytes.fromhex(previous), bytes.fromhex(chain))
+        for sequence, previous, chain in sorted(rows, key=lambda row: int(row[0]))
+    ]

@@ -60,7 +60,8 @@ class EventAnswer(Answer):
     resourceId: Id
     """The id of the resource."""
     version: int
-    """The version of the resource. 0 for decisions of the guard."""
+    """The version of the resource. 0 for decisions of the guard, and for a deleted resource that is
+    erased."""
     attributes: NotRequired[list[Annotated[str, Field(examples=["title"])]]]
     """The attributes that changed."""
     members: NotRequired[list[Id]]
