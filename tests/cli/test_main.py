@@ -15,7 +15,7 @@ from muster.cli import main
 from tests.support.server import Server
 from tests.support.waiting import until
 
-OPERATE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "how-to" / "command-line.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_exit_codes_are_those_of_the_help_and_the_documents(process):
     shown = process("--help").stdout.partition("Exit codes:\n")[2].partition("\n\n")[0]
     codes = set(re.findall(r"^  (\d+) ", shown, re.M))
     assert codes == {"0", "1", "2", "130", "141"}
-    table = OPERATE.partition("| exit code |")[2].partition("\n\n")[0]
+    table = GUIDE.partition("| exit code |")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| (\d+) \|", table, re.M)) == codes
     assert process("migrate").returncode == 0
     assert process("keys", "revoke", "nosuch", check=False).returncode == 1
@@ -300,8 +300,7 @@ FILES = {
 
 @pytest.mark.parametrize("shell", FILES)
 def test_completion_is_sound_and_at_the_documented_path(tmp_path, shell):
-    guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
-    assert f"`~/{FILES[shell]}`" in guide
+    assert f"`~/{FILES[shell]}`" in GUIDE
     server = Server(tmp_path)
     server.environment["HOME"] = str(tmp_path)
     server.muster("--install-completion", "--shell", shell)

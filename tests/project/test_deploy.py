@@ -1,4 +1,4 @@
-"""deploy/ and docs/operate.md name only existing settings, metrics and tables."""
+"""deploy/ and the pages for operators name only existing settings, metrics and tables."""
 
 import asyncio
 import json
@@ -24,7 +24,10 @@ pytestmark = pytest.mark.outside
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-OPERATE = (ROOT / "docs/operate.md").read_text()
+HOW_TO = ROOT / "docs/how-to"
+ALERTS, CITUS, MONITOR = (
+    (HOW_TO / f"{name}.md").read_text() for name in ("alerts", "citus", "monitor")
+)
 RULES = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"][0]["rules"]
 
 
@@ -55,17 +58,17 @@ def test_every_metric_that_is_asked_for_is_told():
         rule["expr"] for rule in RULES
     ]
     assert set(re.findall(r"muster_\w+", " ".join(asked))) <= every
-    assert set(re.findall(r"^\| `(muster_\w+)`", OPERATE, re.MULTILINE)) == set(told)
+    assert set(re.findall(r"^\| `(muster_\w+)`", MONITOR, re.MULTILINE)) == set(told)
 
 
 def test_every_alert_has_advice():
-    assert re.findall(r"^### (\w+)$", OPERATE, re.MULTILINE) == [rule["alert"] for rule in RULES]
+    assert re.findall(r"^### (\w+)$", ALERTS, re.MULTILINE) == [rule["alert"] for rule in RULES]
+    assert "docs/how-to/alerts.md" in (DEPLOY / "alerts.yaml").read_text()
 
 
 def test_every_table_of_a_workspace_can_be_distributed():
-    listed = set(re.findall(r"'(\w+)'", OPERATE.split("## Citus")[1].split("## Upgrading")[0])) - {
-        "workspace"
-    }
+    statements = CITUS.partition('```sql title="distribute.sql"\n')[2].partition("```")[0]
+    listed = set(re.findall(r"'(\w+)'", statements)) - {"workspace"}
     assert listed == {
         name for name, table in metadata.tables.items() if "workspace" in table.columns
     }

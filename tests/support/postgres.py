@@ -91,6 +91,12 @@ def shared() -> str:
         return server.url
 
 
+def programs() -> Path:
+    """The folder with the programs of the shared server, such as pg_dump."""
+    shared()
+    return Postgres(Path(os.environ[_FOLDER])).programs
+
+
 def new_database() -> str:
     """The URL of a new, empty database."""
     return create_database(shared())

@@ -124,7 +124,7 @@ def _backup(
     if is_postgres(settings.database):
         raise CommandError(
             "muster backup copies SQLite databases. Back up PostgreSQL with its own tools:"
-            " pg_dump --format=custom --file=FILE URL (see docs/operate.md)"
+            " pg_dump --format=custom --file=FILE URL (see docs/how-to/back-up.md)"
         )
     try:
         with progress("Copying pages") as advance:
@@ -160,7 +160,7 @@ def _restore(
     if is_postgres(settings.database):
         raise CommandError(
             "muster restore creates SQLite databases. Restore PostgreSQL with its own tools:"
-            " pg_restore --dbname=URL FILE (see docs/operate.md)"
+            " pg_restore --dbname=URL FILE (see docs/how-to/back-up.md)"
         )
     path = sqlite_path(settings.database)
     try:

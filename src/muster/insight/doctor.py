@@ -73,7 +73,7 @@ FIXES = {
     ),
     503: (
         "The server was overloaded, or the database did not answer. See the server's log, and"
-        " docs/operate.md for the alerts."
+        " docs/how-to/alerts.md."
     ),
     507: "The disk of the database is full. Free some space; writes then resume automatically.",
 }
