@@ -53,8 +53,9 @@ READING = {
     "workspaces list": (),
 }
 """The commands that need no lock of a database that is up to date."""
-ELSEWHERE = {"admins reset", "erase", "restore", "serve"}
-"""`admins reset` writes as `admins remove` does, `erase` as `import`, the others before anybody."""
+ELSEWHERE = {"admins reset", "erase", "restore", "secrets reset", "serve"}
+"""`admins reset` writes as `admins remove` does, `erase` as `import`, `secrets reset` as `secrets
+rotate`, the others before anybody else."""
 NAMES = "waits", "vain"
 """Each test has things of its own, because their order is random."""
 
