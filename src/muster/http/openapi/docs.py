@@ -1,50 +1,60 @@
-"""/openapi.json, and the API reference at /docs, drawn by a bundled Swagger UI."""
+"""/openapi.json, and the API reference at /docs, drawn by a vendored Swagger UI."""
 
 import asyncio
-import functools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import swagger_ui_bundle
-
 from muster.access.keys import Keys
+from muster.access.platform_keys import PREFIX as PLATFORM_PREFIX
 from muster.http.wire.base_url import BaseUrl
 from muster.http.wire.message import Request, Response, json_response
-from muster.scim.errors import ScimError
+from muster.http.wire.static import StaticFiles
 from muster.scim.schema.model import Registry, registry
 
-_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-}
-_ASSETS = {"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self'"
     " data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_PAGE = b"""<!doctype html>
+"""Swagger UI sets style attributes, and its style sheet has pictures as data."""
+_PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>muster API reference</title>
-<link rel="icon" href="docs/favicon-32x32.png">
-<link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="icon" href="{icon}">
+<link rel="stylesheet" href="{swagger}">
+<link rel="stylesheet" href="{style}">
 </head>
 <body>
-<div id="api"><noscript>This page needs JavaScript. See also
-<a href="openapi.json">openapi.json</a>.</noscript></div>
-<script src="docs/swagger-ui-bundle.js"></script>
-<script src="docs/start.js"></script>
+<header class="bar">
+<h1>muster API reference</h1>
+<nav><a href="docs/guide/">Documentation</a> <a href="openapi.json">openapi.json</a></nav>
+<form id="access" autocomplete="off" data-platform="{platform}">
+<label for="key">API key</label>
+<input id="key" type="password" spellcheck="false" autocomplete="off"
+ aria-describedby="state" placeholder="of a workspace, or a platform key">
+<button>Use key</button>
+<output id="state" for="key"></output>
+</form>
+</header>
+<main id="api"><noscript>This page needs JavaScript. See also
+<a href="openapi.json">openapi.json</a>.</noscript></main>
+<script src="{bundle}"></script>
+<script src="{start}"></script>
 </body>
 </html>
 """
-_START = b"""SwaggerUIBundle({url: "openapi.json", dom_id: "#api",
-  deepLinking: true, docExpansion: "list", validatorUrl: null, tryItOutEnabled: true});
-"""
+_FILES = StaticFiles(Path(__file__).parent / "static", "/docs/")
+_NAMES = {
+    "icon": "icon.svg",
+    "swagger": "swagger-ui.css",
+    "style": "reference.css",
+    "bundle": "swagger-ui-bundle.js",
+    "start": "start.js",
+}
 
 
 def openapi(
@@ -68,27 +78,14 @@ async def page(request: Request) -> Response:
     """Answer /docs; its links are relative, so /docs/ redirects to it."""
     if request.path.endswith("/"):
         return Response(308, [("location", "../docs")])
+    paths = {key: _FILES.path_of(name).removeprefix("/") for key, name in _NAMES.items()}
     return Response(
         200,
         [("content-type", "text/html; charset=utf-8"), ("content-security-policy", _POLICY)],
-        _PAGE,
+        _PAGE.format(**paths, platform=PLATFORM_PREFIX).encode(),
     )
 
 
 async def asset(request: Request) -> Response:
     """Answer with a static file of the page."""
-    name = request.path.rpartition("/")[2]
-    if name == "start.js":
-        return Response(200, [("content-type", _TYPES[".js"])], _START)
-    if name not in _ASSETS:
-        raise ScimError(404, f"Unknown path {request.path[:200]!r}")
-    headers = [
-        ("content-type", _TYPES[Path(name).suffix]),
-        ("cache-control", "public, max-age=86400"),
-    ]
-    return Response(200, headers, _asset(name))
-
-
-@functools.cache
-def _asset(name: str) -> bytes:
-    return (Path(swagger_ui_bundle.swagger_ui_path) / name).read_bytes()
+    return _FILES.answer(request, [("x-content-type-options", "nosniff")])

@@ -11,6 +11,7 @@ from muster.directory.groups.member_edits import MEMBERS
 from muster.http.management.router import AnyOperation
 from muster.http.openapi.management import management_components, management_paths
 from muster.http.openapi.schemas import component, is_standard, schemas
+from muster.http.openapi.tags import DISCOVERY, SEARCH, tag_of_type, tags
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.messages import SEARCH_REQUEST
@@ -66,12 +67,7 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[AnyOpe
             " 204; with"
             " `cortex`, both return 200 and the resource.",
         },
-        "tags": [
-            {"name": "SCIM"},
-            {"name": "Discovery"},
-            {"name": "Management"},
-            {"name": "Platform"},
-        ],
+        **tags(types),
         "security": [{"bearerAuth": []}],
         "paths": paths
         | _search_paths(types)
@@ -215,6 +211,7 @@ def _operation(
     parameters: list[str],
     responses: Json,
     errors: list[int],
+    tag: str = SEARCH,
 ) -> Json:
     shared = {
         str(status): _reference("responses", _ERRORS[status][0])
@@ -224,7 +221,7 @@ def _operation(
         "operationId": operation_id,
         "summary": summary,
         "description": description,
-        "tags": ["SCIM"],
+        "tags": [tag],
         "parameters": [_reference("parameters", name) for name in parameters],
         "responses": responses | shared,
     }
@@ -295,7 +292,13 @@ def _collection_operations(resource_type: ResourceType) -> Json:
     finding = f"{find}, optionally filtered, sorted and paged."
     return {
         "get": _operation(
-            _operation_id("find", resource_type, plural), find, finding, _FINDING, listed, []
+            _operation_id("find", resource_type, plural),
+            find,
+            finding,
+            _FINDING,
+            listed,
+            [],
+            tag_of_type(resource_type),
         ),
         "post": _operation(
             _operation_id("create", resource_type, name),
@@ -304,6 +307,7 @@ def _collection_operations(resource_type: ResourceType) -> Json:
             _SHOWN,
             made,
             _WRITTEN,
+            tag_of_type(resource_type),
         )
         | _body(component(resource_type), _EXAMPLES.get(name)),
     }
@@ -340,6 +344,7 @@ def _item_operations(resource_type: ResourceType) -> Json:
             parameters,
             responses,
             errors,
+            tag_of_type(resource_type),
         )
 
     return {
@@ -418,7 +423,7 @@ def _discovery_paths() -> Json:
         responses = {"200": {"description": summary, "content": _content({"type": "object"})}}
         return {
             "get": _operation(operation_id, summary, summary, [], responses, errors)
-            | {"tags": ["Discovery"]}
+            | {"tags": [DISCOVERY]}
         }
 
     named = {

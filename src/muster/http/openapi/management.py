@@ -8,6 +8,7 @@ from typing import Any
 from muster.http.management.models.base import Problem
 from muster.http.management.router import API_ROOT, AnyOperation
 from muster.http.openapi.models import components_of, reference
+from muster.http.openapi.tags import PLATFORM, tag_of
 from muster.http.platform.idempotency import MAX_KEY
 from muster.http.platform.router import PlatformRoute
 from muster.http.wire.media import CSV, PLAIN_JSON, PROBLEM_JSON
@@ -120,11 +121,14 @@ def _access(route: AnyOperation) -> Json:
     if isinstance(route, PlatformRoute):
         return {
             "description": "Requires a platform key.",
-            "tags": ["Platform"],
+            "tags": [PLATFORM],
             "security": [{"platformKey": []}],
         }
     permissions = " and ".join(f"`{permission}`" for permission in route.permissions)
-    return {"description": f"Requires the permission {permissions}.", "tags": ["Management"]}
+    return {
+        "description": f"Requires the permission {permissions}.",
+        "tags": [tag_of(route.path)],
+    }
 
 
 def _responses(route: AnyOperation) -> Json:
