@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from muster.config import Settings
 from muster.http.observe.metrics import Metrics
 from muster.storage.tables import metadata
 from muster.version import __version__
-from tests.support import postgres
+from tests.support import confined, ports, postgres
 
 pytestmark = pytest.mark.outside
 
@@ -131,6 +132,18 @@ def test_the_files_say_how_to_get_the_first_key():
             parse(command.split())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace with another user needs root")
+def test_it_serves_as_the_user_of_the_image_on_a_read_only_file_system():
+    """No container engine runs here, so the kernel is asked for the same confinement."""
+    image = (DEPLOY / "Containerfile").read_text()
+    assert f"--uid {confined.UID} " in image
+    outcome = confined.run(ports.free_port())
+    assert (outcome["uid"], outcome["capabilities"]) == (confined.UID, 0)
+    assert outcome["writable"] == []
+    assert (outcome["total"], outcome["exit"]) == (0, 0)
+    assert {"muster.db", "muster.db.key"} <= set(outcome["files"])
+
+
 def _manifests(text):
     """The Kubernetes objects of a text, by kind."""
     return {found["kind"]: found for found in yaml.safe_load_all(text) if found}
@@ -200,6 +213,17 @@ def _lint(program, *arguments):
     command = [str(Path(sys.executable).parent / program), *arguments]
     ran = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_accepts_the_unit(tmp_path):
+    unit = (DEPLOY / "muster.service").read_text()
+    (tmp_path / "muster.service").write_text(
+        re.sub(r"(?<=^ExecStart=)\S+", "/bin/true", unit, flags=re.M)
+    )
+    command = ["systemd-analyze", "verify", str(tmp_path / "muster.service")]
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 CHART = DEPLOY / "helm/muster"
