@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 
 import pytest
 
@@ -9,7 +10,10 @@ from muster.directory.caller import Caller
 from muster.directory.service import Directory
 from muster.scim.schema.model import registry
 from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.engine import Statement
 from muster.storage.port.items import INSTALLATION
+from muster.storage.postgres import engine
+from tests.storage.conftest import ENGINES, Bench
 from tests.support.people import person
 
 WRITERS, WORKSPACES, WRITES = 8, 4, 12
@@ -101,3 +105,28 @@ def test_a_reader_waits_behind_an_open_transaction(bench):
     held, found = bench.run(go())
     assert [change.workspace for change in found] == [workspace.id, other.id]
     assert found[0].sequence == held
+
+
+def scanned(plan):
+    """The most rows that a node of a plan has read or dropped."""
+    dropped = plan.get("Rows Removed by Filter", 0)
+    rows = (plan["Actual Rows"] + dropped) * plan["Actual Loops"]
+    return max([rows, *(scanned(inner) for inner in plan.get("Plans", ()))])
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("statement", [engine._CHANGES_OF_ALL, engine._SIZES_OF_ALL])
+def test_a_page_reads_no_more_rows_than_it_has_on_postgresql(tmp_path, statement):
+    """In a table without statistics too, and however many changes follow the page."""
+    here = Bench(ENGINES["postgres"](tmp_path))
+    fill = (
+        "INSERT INTO changes (workspace, time, actor, request_id, type, id, action, version,"
+        " document, address) SELECT n % 50 + 1, '', '', '', 'User', n, 'create', 1, '{}', ''"
+        " FROM generate_series(1, 20000) n"
+    )
+    here.run(here.storage.transact(here.workspace.id, [Statement(fill, ())]))
+    last = here.run(here.storage.query(Statement("SELECT max(sequence) FROM changes", ())))[0][0]
+    explained = Statement(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", (0, last, 100))
+    plan = json.loads(here.run(here.storage.query(explained))[0][0])[0]["Plan"]
+    here.close()
+    assert scanned(plan) <= 101

@@ -99,6 +99,7 @@ class RateLimiter:
         self._buckets: dict[tuple[int, str], _Bucket] = {}
         self._leasing: set[asyncio.Task[int]] = set()
         self._warned = -1
+        self._window = -1
 
     def limit(self, limit: int | None) -> int:
         """Return the effective limit in requests per minute; 0 for no limit."""
@@ -156,7 +157,7 @@ class RateLimiter:
             if self.spend(key, limit):
                 return None
             now = int(clock.seconds())
-            window = now // WINDOW
+            window = self._current(now // WINDOW)
             if bucket.window != window or bucket.epoch != epoch:
                 bucket.taken = bucket.taken if bucket.window == window else 0
                 bucket.window, bucket.epoch, bucket.tokens, bucket.spent = window, epoch, 0, False
@@ -185,6 +186,12 @@ class RateLimiter:
             self._warned = window
             _log.warning("cannot lease rate limits; each worker counts by itself: %s", error)
         return max(1, (allowed - taken) // _SHARE) if taken < allowed else 0
+
+    def _current(self, window: int) -> int:
+        """Return the number of the window as one object, which all buckets share."""
+        if window != self._window:
+            self._window = window
+        return self._window
 
     def _leased(self, leasing: asyncio.Task[int]) -> None:
         self._leasing.discard(leasing)

@@ -368,7 +368,7 @@ def test_reads_are_remembered_of_so_many_keys_at_a_time():
         made.method, made.key = "GET", f"k{number}"
         recorder.note(made, response, 0.0)
     asyncio.run(recorder.look())
-    assert store.asked == 500
+    assert store.asked == 200
 
 
 def test_waiting_requests_stay_within_the_byte_limit(monkeypatch):

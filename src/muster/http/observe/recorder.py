@@ -38,7 +38,7 @@ _OVERLAP_SECONDS = 5
 """The overlap of two searches: requests are recorded a moment after they are answered."""
 _REMEMBERED_SECONDS = 3600
 """The longest time after an error in another process for which a success is recorded."""
-_MAX_UNKEPT = 500
+_MAX_UNKEPT = 200
 """The most keys in a search for errors in other processes; the others come in a later one."""
 _MAX_REFUSED, _MAX_LOOKED = 10_000, 20_000
 _TRIES = 5

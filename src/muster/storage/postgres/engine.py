@@ -159,11 +159,14 @@ The document has no more bytes than a request body may have.
 _END = 2**62
 _CHANGES_ONLY = _CHANGES.format(columns=_COLUMNS, before="NULL")
 _CHANGES_WITH_PREVIOUS = _CHANGES.format(columns=_COLUMNS, before=_PREVIOUS_DOCUMENT)
-_OF_ALL = "WHERE sequence > $1 AND sequence <= $2 AND workspace > 0 ORDER BY sequence LIMIT $3"
-_CHANGES_OF_ALL = (
-    f"SELECT workspace, sequence, {_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} FROM changes c {_OF_ALL}"
-)
-_SIZES_OF_ALL = f"SELECT octet_length(document) FROM changes {_OF_ALL}"
+# The end of the range is checked outside: PostgreSQL expects few rows between two parameters, and
+# would read and sort all of the range instead of the beginning of its index.
+_OF_ALL = """
+FROM (SELECT * FROM changes WHERE sequence > $1 AND workspace > 0 ORDER BY sequence LIMIT $3) c
+WHERE sequence <= $2 ORDER BY sequence
+"""
+_CHANGES_OF_ALL = f"SELECT workspace, sequence, {_COLUMNS}, chain, {_PREVIOUS_DOCUMENT} {_OF_ALL}"
+_SIZES_OF_ALL = f"SELECT octet_length(document) {_OF_ALL}"
 _SECRET = 'SELECT hash FROM secrets WHERE workspace = $1 AND "key" = $2 AND name = $3'
 _TOO_LARGE = asyncpg.exceptions.ProgramLimitExceededError
 

@@ -29,7 +29,8 @@ _SETTINGS = {
     if field.default is not MISSING and field.name not in _DETAILS
 }
 """The settings of a workspace with their defaults."""
-_KEPT = 4096
+_KEPT = 1024
+"""Workspaces, and combinations of permissions, that are read again without being parsed."""
 _NO_KEYS = Vault()
 
 
@@ -119,7 +120,8 @@ def key_row(key: KeyRecord) -> tuple[Any, ...]:
 def key_from_row(row: Any) -> KeyRecord:
     """Return the API key in a row with the columns KEY."""
     workspace, key_id, name, digest, permissions, *rest = row
-    return KeyRecord(workspace, key_id, name, digest, _permissions(permissions), *rest)
+    # Keys of many workspaces are called okta, and share the text.
+    return KeyRecord(workspace, key_id, intern(name), digest, _permissions(permissions), *rest)
 
 
 @lru_cache(maxsize=_KEPT)
