@@ -62,6 +62,9 @@ coverage: install ## measure the lines and branches that the tests run; ONLY as 
 screenshots: install ## take the pictures of the console's pages in docs/images
 	$(BIN)/python -m tests.console.screenshots
 
+reference: install ## write the pages of docs/reference that are generated from the code
+	$(BIN)/python -m tools.reference
+
 lint: install ## ruff, mypy --strict, import layers, zizmor
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -111,4 +114,4 @@ audit: install ## known vulnerabilities and licences of the locked packages; nee
 clean: ## remove everything that the targets above created
 	rm -rf .venv .build src/muster/http/guide/site .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: docs docs-serve explore screenshots help install serve check fast test coverage lint format bench torture soak lock build audit clean
+.PHONY: docs docs-serve explore screenshots reference help install serve check fast test coverage lint format bench torture soak lock build audit clean

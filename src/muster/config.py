@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     database: str = Field(
         "sqlite:///muster.db",
         description="sqlite:///relative.db, sqlite:////absolute.db or"
-        " postgresql://user@host/database.",
+        " postgresql://user@host:port/database; with ?host=/folder for a Unix socket.",
     )
     workers: int = Field(1, ge=1, le=256, description="Number of worker processes.")
     contract: Contract = Field(
@@ -49,19 +49,19 @@ class Settings(BaseSettings):
     rate_limit: int = Field(
         1500,
         ge=0,
-        description="Requests per minute of each key, at most 1,000 with the cortex contract; 0 for"
-        " no limit.",
+        description="Requests per minute of each key, counted over all workers; at most 1,000 with"
+        " the cortex contract; 0 for no limit.",
     )
     rate_limit_ceiling: int | None = Field(
         None,
         ge=0,
         description="Highest rate limit that a workspace or a key may have; 0 for none. Default:"
-        " ten"
-        " times the rate limit.",
+        " ten times the rate limit.",
     )
     base_url: str | None = Field(
         None,
-        description="Public URL, for meta.location and links. Default: the host of the request.",
+        description="Public URL with its path, for links and meta.location. Default: the host of"
+        " the request.",
     )
     brand_name: str = Field(
         "muster",
@@ -97,21 +97,22 @@ class Settings(BaseSettings):
     max_comparisons: int = Field(
         100_000,
         ge=1000,
-        description="Most operations of a PATCH times the elements and conditions that they"
-        " examine.",
+        description="Most comparisons of a PATCH: operations times elements times conditions of"
+        " their paths.",
     )
     max_results: int = Field(1000, ge=1, le=100_000, description="Most resources in a page.")
     max_page_bytes: int = Field(
         16_000_000,
         ge=1024,
-        description="Largest page, in bytes; changes are read a quarter of it at a time.",
+        description="Most bytes of the resources in a page, and at least twice the largest body;"
+        " the feed, the history and the audit log read a quarter of it at a time.",
     )
     cursor_seconds: int = Field(3600, ge=1, description="Lifetime of a cursor, in seconds.")
     scan_seconds: float = Field(
         10.0,
         gt=0,
-        description="Longest search without an index, in seconds; on PostgreSQL, longest"
-        " statement.",
+        description="Longest search without an index, in seconds; a longer one gets 400. On"
+        " PostgreSQL, longest statement.",
     )
     pool_size: int = Field(
         10, ge=2, le=1000, description="Connections to PostgreSQL of each worker."
@@ -135,10 +136,12 @@ class Settings(BaseSettings):
         " 503.",
     )
     form_seconds: float = Field(
-        10.0, gt=0, description="Longest time for a form of the console to arrive, in seconds."
+        10.0,
+        gt=0,
+        description="Longest time for a form of the console to arrive, in seconds; then 408.",
     )
     body_seconds: float = Field(
-        30.0, gt=0, description="Longest time for a request body to arrive, in seconds."
+        30.0, gt=0, description="Longest time for a request body to arrive, in seconds; then 408."
     )
     drain_delay: float = Field(
         1.0,
@@ -153,9 +156,12 @@ class Settings(BaseSettings):
         default=True, description="Write one JSON line per request to standard error."
     )
     requests_kept: int = Field(
-        10_000, ge=0, le=1_000_000, description="Recorded requests of each workspace; 0 for none."
+        10_000,
+        ge=0,
+        le=1_000_000,
+        description="Requests of each workspace that are kept for the console; 0 for none.",
     )
-    requests_days: int = Field(7, ge=1, le=90, description="Days that a request is recorded.")
+    requests_days: int = Field(7, ge=1, le=90, description="Days that a request is kept.")
     changes_days: int = Field(
         90,
         ge=0,

@@ -1,4 +1,4 @@
-"""Every limit of docs/limits.md: accepted within it, refused beyond it.
+"""Every limit of docs/reference/limits.md: accepted within it, refused beyond it.
 
 A case sends a request of a given size. One less than the limit and the limit itself are accepted; one more gets the status
 and scimType of the page, with an error that names the limit and its setting, and changes nothing. Rows that are no size of a
@@ -54,7 +54,7 @@ JSON = {"content-type": "application/json"}
 
 @dataclass(frozen=True)
 class Row:
-    """A row of docs/limits.md."""
+    """A row of docs/reference/limits.md."""
 
     what: str
     default: str
@@ -72,7 +72,7 @@ class Row:
 
 
 def _rows() -> dict[str, Row]:
-    text = (ROOT / "docs" / "limits.md").read_text()
+    text = (ROOT / "docs" / "reference" / "limits.md").read_text()
     cells = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()

@@ -15,6 +15,13 @@ DISCOVERY = [
     "discoverSchemas",
     "discoverSchema",
 ]
+WITHOUT_A_KEY = [
+    "createAccessToken",
+    "getOauthKeys",
+    "getOauthMetadata",
+    "getHealth",
+    "getReadiness",
+]
 GROUP_OPERATIONS = [
     "findGroups",
     "createGroup",
@@ -31,6 +38,7 @@ OPERATIONS = [
     "search",
     "bulk",
     *DISCOVERY,
+    *WITHOUT_A_KEY,
 ]
 MANAGEMENT = [
     *("getSettings", "updateSettings", "findKeys", "createKey", "getKey", "rotateKey", "revokeKey"),
@@ -83,7 +91,7 @@ PLATFORM = [
     *("findPlatformChanges", "findPlatformAudit", "findPlatformEventTypes", "redeliverPlatform"),
     *("findPlatformWebhooks", "createPlatformWebhook", "getPlatformWebhook", "testPlatformWebhook"),
     *("updatePlatformWebhook", "deletePlatformWebhook", "rotatePlatformWebhook"),
-    "findPlatformDeliveries",
+    *("findPlatformDeliveries", "getBrand", "updateBrand"),
     *(
         "createWorkspaceSetupLink",
         "findWorkspaceSetupLinks",

@@ -182,8 +182,8 @@ def test_the_table_of_the_management_api_is_its_routes():
 
 
 def _limits():
-    """The rows of docs/limits.md: each limit and its value."""
-    text = (ROOT / "docs" / "limits.md").read_text()
+    """The rows of docs/reference/limits.md: each limit and its value."""
+    text = (ROOT / "docs" / "reference" / "limits.md").read_text()
     rows = re.findall(r"^\| *([^|]*?) *\| *([^|]*?) *\| *([^|]*?) *\|", text, re.M)
     return {
         what: (default, setting) for what, default, setting in rows if what not in ("limit", "---")

@@ -11,12 +11,12 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(
-    path for folder in ("src", "tests", "bench") for path in (ROOT / folder).rglob("*.py")
+    path for folder in ("src", "tests", "tools", "bench") for path in (ROOT / folder).rglob("*.py")
 )
 REASON = re.compile(r"# (?:noqa: [A-Z0-9, ]+ \(.+\)|type: ignore\[[\w, -]+\]  # .+)$")
 
 
-@pytest.mark.parametrize("folder", ["src", "tests", "bench"])
+@pytest.mark.parametrize("folder", ["src", "tests", "tools", "bench"])
 def test_every_exception_to_a_check_has_a_code_and_a_reason(folder):
     without = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -92,7 +92,7 @@ class Described:
 
 
 def plain(schema, closed):
-    """Convert a schema of OpenAPI 3.0 to JSON Schema without further members."""
+    """Return a schema whose objects have no further members, if it is to be closed."""
     schema = copy.copy(schema)
     for name in ("items", "additionalProperties"):
         if isinstance(schema.get(name), dict):
@@ -103,8 +103,6 @@ def plain(schema, closed):
         }
         if closed:
             schema.setdefault("additionalProperties", False)
-    if "allOf" in schema:
-        schema["allOf"] = [plain(found, closed) for found in schema["allOf"]]
-    if schema.pop("nullable", False):
-        return {"anyOf": [schema, {"type": "null"}]}
+    if "anyOf" in schema:
+        schema["anyOf"] = [plain(found, closed) for found in schema["anyOf"]]
     return schema

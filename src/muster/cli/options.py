@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
@@ -56,7 +57,9 @@ def setting_options(names: Iterable[str]) -> Callable[[F], F]:
         field = Settings.model_fields[name]
         default = "" if field.default in (None, (), False, True) else f", default {field.default}"
         text = Parameter(
-            help=f"{field.description} [MUSTER_{name.upper()}{default}]", show_default=False
+            metavar=_metavar(field.annotation),
+            help=f"{field.description} [MUSTER_{name.upper()}{default}]",
+            show_default=False,
         )
         options.append(
             inspect.Parameter(
@@ -74,6 +77,14 @@ def setting_options(names: Iterable[str]) -> Callable[[F], F]:
         return command
 
     return decorate
+
+
+def _metavar(annotation: Any) -> str | None:
+    """Return the placeholder for the value of a setting; None for that of its type."""
+    if annotation in (bool, Contract):
+        return None
+    kinds = {int: "N", int | None: "N", float: "N", Path | None: "FILE"}
+    return kinds.get(annotation, "TEXT")
 
 
 def _type(annotation: Any) -> Any:

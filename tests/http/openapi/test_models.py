@@ -1,4 +1,4 @@
-"""pydantic's schemas of models and typed dictionaries, rewritten for OpenAPI 3.0."""
+"""pydantic's schemas of models and typed dictionaries, as OpenAPI 3.1 has them."""
 
 from typing import Annotated, Literal, NotRequired
 
@@ -57,22 +57,21 @@ def test_a_model_brings_those_that_it_refers_to_and_no_others():
     assert components_of([Inner]) == {"management.Inner": FOUND["management.Inner"]}
 
 
-def test_null_constants_and_examples_are_those_of_3_0():
+def test_null_constants_and_examples_are_those_of_3_1():
     outer = FOUND["management.Outer"]["properties"]
     assert outer["maybe"] == {
-        "allOf": [REFERENCE],
-        "nullable": True,
+        "anyOf": [REFERENCE, {"type": "null"}],
         "description": "The inner one, if any.",
     }
-    assert outer["inner"] == {"allOf": [REFERENCE], "description": "The inner one."}
+    assert outer["inner"] == {**REFERENCE, "description": "The inner one."}
     assert outer["colour"]["enum"] == ["red", "blue", None]
-    assert outer["colour"]["nullable"] is True
-    assert outer["kind"]["enum"] == ["x"]
+    assert outer["colour"]["type"] == ["string", "null"]
+    assert outer["kind"]["const"] == "x"
     assert outer["several"]["additionalProperties"] == {"type": "array", "items": REFERENCE}
     assert FOUND["management.Inner"]["properties"]["size"] == {
         "type": "integer",
         "minimum": 1,
-        "example": 3,
+        "examples": [3, 4],
         "description": "The size.",
     }
 
@@ -88,6 +87,6 @@ def test_members_are_described_and_deprecated_also_if_they_are_inherited():
 def test_names_of_a_body_are_those_in_json_and_null_is_no_default():
     sent = FOUND["management.Sent"]
     assert sent["properties"] == {
-        "firstName": {"type": "string", "nullable": True, "description": "The first name."}
+        "firstName": {"type": ["string", "null"], "description": "The first name."}
     }
     assert sent["additionalProperties"] is False

@@ -4,6 +4,7 @@ import httpx
 
 from muster.http.openapi.tags import OTHER, tag_of
 from tests.http.management.test_router import ROUTES
+from tests.http.openapi.test_document import STANDARD, described
 
 
 def test_every_route_of_the_management_api_has_a_tag():
@@ -45,3 +46,19 @@ def test_a_resource_type_with_the_name_of_a_tag_has_a_tag_of_its_own(fresh):
     assert document["paths"]["/scim/v2/Settings"]["get"]["tags"] == ["SCIM Settings"]
     assert document["paths"]["/api/v1/settings"]["get"]["tags"] == ["Settings"]
     assert document["x-tagGroups"][0]["tags"][:3] == ["Users", "Groups", "SCIM Settings"]
+
+
+def test_every_tag_is_described():
+    assert all(tag["description"].endswith(".") for tag in STANDARD["tags"])
+
+
+def test_the_messages_to_webhooks_have_a_tag():
+    used = {item["post"]["tags"][0] for item in STANDARD["webhooks"].values()}
+    assert used == {"Webhooks"}
+
+
+def test_custom_types_have_tags_of_their_own():
+    document = described(("Hook", "/Webhooks"), ("Device", "/Devices"))
+    names = [tag["name"] for tag in document["tags"]]
+    assert {"SCIM Webhooks", "Devices", "Webhooks"} <= set(names)
+    assert len(names) == len(set(names))

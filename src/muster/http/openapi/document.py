@@ -1,17 +1,22 @@
 """The OpenAPI document, generated from the schemas and routes of the service.
 
-It includes all operations of the published Cortex API page. The version is 3.0.3, because the
-Swagger UI at /docs reads 3.0.
+It includes all operations of the published Cortex API page. The version is 3.1, which describes
+webhooks.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
+from muster.access.permissions import READ, SCIM
 from muster.directory.groups.member_edits import MEMBERS
 from muster.http.management.router import AnyOperation
 from muster.http.openapi.management import management_components, management_paths
 from muster.http.openapi.schemas import component, is_standard, schemas
+from muster.http.openapi.service import SCHEMAS as SERVICE_SCHEMAS
+from muster.http.openapi.service import service_paths
 from muster.http.openapi.tags import DISCOVERY, SEARCH, tag_of_type, tags
+from muster.http.openapi.webhooks import MODELS as MESSAGES
+from muster.http.openapi.webhooks import webhooks
 from muster.http.wire.media import PLAIN_JSON, PROBLEM_JSON, SCIM_JSON
 from muster.scim.bulk import BULK_REQUEST
 from muster.scim.messages import SEARCH_REQUEST
@@ -41,6 +46,17 @@ _PATCHES: dict[str, Json] = {
 }
 
 
+_ABOUT = """SCIM 2.0 (RFC 7643, 7644 and 9865) under `/scim/v2`, the management API of a workspace
+under `/api/v1`, and the platform API, which administers all workspaces, under `/api/v1/platform`.
+
+Each operation of SCIM and of the management API needs an API key of a workspace with the permission
+that its description names. The platform API needs a platform key.
+
+The workspace setting `contract` selects two status codes of SCIM: with `rfc7644`, the default, POST
+returns 201 and DELETE 204; with `cortex`, both return 200 and the resource, as in the published
+Cortex SCIM API."""
+
+
 def openapi_document(limits: Limits, registry: Registry, routes: Iterable[AnyOperation]) -> Json:
     """Build the document for a workspace, without the request's servers.
 
@@ -54,18 +70,11 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[AnyOpe
     for resource_type in types:
         paths |= _resource_paths(resource_type)
     return {
-        "openapi": "3.0.3",
+        "openapi": "3.1.0",
         "info": {
-            "title": "muster SCIM API",
+            "title": "muster API",
             "version": __version__,
-            "description": "The Cortex SCIM API, and SCIM 2.0 (RFC 7643 and 7644). SCIM"
-            " operations require an API key"
-            " with the permission `Configure Open ID Connector & SCIM`; `Read directory` is enough"
-            " for GET and `.search`.\n\nThe workspace setting"
-            " `contract`"
-            " selects two status codes: with `rfc7644`, the default, POST returns 201 and DELETE"
-            " 204; with"
-            " `cortex`, both return 200 and the resource.",
+            "description": _ABOUT,
         },
         **tags(types),
         "security": [{"bearerAuth": []}],
@@ -73,8 +82,10 @@ def openapi_document(limits: Limits, registry: Registry, routes: Iterable[AnyOpe
         | _search_paths(types)
         | _bulk_paths()
         | _discovery_paths()
-        | management_paths(routes),
-        "components": _components(types, limits, management_components(routes)),
+        | management_paths(routes)
+        | service_paths(),
+        "webhooks": webhooks(registry),
+        "components": _components(types, limits, management_components(routes, MESSAGES)),
     }
 
 
@@ -104,7 +115,7 @@ def _components(types: Iterable[ResourceType], limits: Limits, models: Json) -> 
                 "schema": {"type": "string", "format": "uri"},
             },
         },
-        "schemas": schemas(types) | models,
+        "schemas": schemas(types) | models | SERVICE_SCHEMAS,
         "responses": _error_responses(),
     }
 
@@ -211,7 +222,8 @@ def _operation(
     parameters: list[str],
     responses: Json,
     errors: list[int],
-    tag: str = SEARCH,
+    tag: str,
+    permission: str = SCIM,
 ) -> Json:
     shared = {
         str(status): _reference("responses", _ERRORS[status][0])
@@ -220,7 +232,7 @@ def _operation(
     return {
         "operationId": operation_id,
         "summary": summary,
-        "description": description,
+        "description": f"{description} Requires the permission `{permission}`.",
         "tags": [tag],
         "parameters": [_reference("parameters", name) for name in parameters],
         "responses": responses | shared,
@@ -277,7 +289,7 @@ def _noun(resource_type: ResourceType) -> tuple[str, str]:
 def _collection_operations(resource_type: ResourceType) -> Json:
     name, plural = resource_type.name, resource_type.endpoint.strip("/")
     noun, a_noun = _noun(resource_type)
-    nouns = plural.lower()
+    nouns, tag = plural.lower(), tag_of_type(resource_type)
     listed = {
         "200": {
             "description": f"A page of {nouns}.",
@@ -298,7 +310,8 @@ def _collection_operations(resource_type: ResourceType) -> Json:
             _FINDING,
             listed,
             [],
-            tag_of_type(resource_type),
+            tag,
+            READ,
         ),
         "post": _operation(
             _operation_id("create", resource_type, name),
@@ -307,7 +320,7 @@ def _collection_operations(resource_type: ResourceType) -> Json:
             _SHOWN,
             made,
             _WRITTEN,
-            tag_of_type(resource_type),
+            tag,
         )
         | _body(component(resource_type), _EXAMPLES.get(name)),
     }
@@ -345,6 +358,7 @@ def _item_operations(resource_type: ResourceType) -> Json:
             responses,
             errors,
             tag_of_type(resource_type),
+            READ if verb == "get" else SCIM,
         )
 
     return {
@@ -378,7 +392,7 @@ def _search_paths(types: Iterable[ResourceType]) -> Json:
         "count": 10,
     }
 
-    def post(operation_id: str, summary: str) -> Json:
+    def post(operation_id: str, summary: str, tag: str) -> Json:
         operation = _operation(
             operation_id,
             summary,
@@ -386,14 +400,18 @@ def _search_paths(types: Iterable[ResourceType]) -> Json:
             [],
             listed,
             [408, 413, 415],
+            tag,
+            READ,
         )
         return {"post": operation | _body("SearchRequest", example)}
 
-    paths = {"/scim/v2/.search": post("search", "Search all resource types")}
+    paths = {"/scim/v2/.search": post("search", "Search all resource types", SEARCH)}
     for resource_type in types:
         plural = resource_type.endpoint.strip("/")
         paths[f"/scim/v2/{plural}/.search"] = post(
-            _operation_id("search", resource_type, plural), f"Search {plural.lower()}"
+            _operation_id("search", resource_type, plural),
+            f"Search {plural.lower()}",
+            tag_of_type(resource_type),
         )
     return paths
 
@@ -414,7 +432,7 @@ def _bulk_paths() -> Json:
             "content": _content(_reference("schemas", "BulkResponse")),
         }
     }
-    operation = _operation("bulk", "Run a bulk request", text, [], carried, [408, 413, 415])
+    operation = _operation("bulk", "Run a bulk request", text, [], carried, [408, 413, 415], SEARCH)
     return {"/scim/v2/Bulk": {"post": operation | _body("BulkRequest", example)}}
 
 
@@ -422,8 +440,9 @@ def _discovery_paths() -> Json:
     def get(operation_id: str, summary: str, errors: list[int]) -> Json:
         responses = {"200": {"description": summary, "content": _content({"type": "object"})}}
         return {
-            "get": _operation(operation_id, summary, summary, [], responses, errors)
-            | {"tags": [DISCOVERY]}
+            "get": _operation(
+                operation_id, summary, f"{summary}.", [], responses, errors, DISCOVERY, READ
+            )
         }
 
     named = {

@@ -1,14 +1,15 @@
 """The part of the OpenAPI document that describes /api/v1, generated from its routes."""
 
 import functools
+import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from muster.http.management.models.base import Problem
 from muster.http.management.router import API_ROOT, AnyOperation
 from muster.http.openapi.models import components_of, reference
-from muster.http.openapi.tags import PLATFORM, tag_of
+from muster.http.openapi.tags import tag_of
 from muster.http.platform.idempotency import MAX_KEY
 from muster.http.platform.router import PlatformRoute
 from muster.http.wire.media import CSV, PLAIN_JSON, PROBLEM_JSON
@@ -35,6 +36,7 @@ _LOCATION = {
     "description": "The path of the new object.",
     "schema": {"type": "string", "format": "uri-reference"},
 }
+_SECTIONS = ("Args:", "Returns:", "Raises:")
 _ALWAYS = (400, 401, 403, 429, 500, 503)
 _OF_BODIES = (408, 413, 415)
 _OF_WRITES = (409, 507)
@@ -78,9 +80,9 @@ def management_paths(routes: Iterable[AnyOperation]) -> Json:
     return paths
 
 
-def management_components(routes: Iterable[AnyOperation]) -> Json:
-    """The components/schemas of the models that the routes name."""
-    return _components(tuple(dict.fromkeys(_models(routes))))
+def management_components(routes: Iterable[AnyOperation], others: Sequence[type] = ()) -> Json:
+    """The components/schemas of the models that the routes name, and of others."""
+    return _components(tuple(dict.fromkeys((*_models(routes), *others))))
 
 
 def _models(routes: Iterable[AnyOperation]) -> Iterator[type]:
@@ -100,7 +102,9 @@ def _operation(route: AnyOperation) -> Json:
     made: Json = {
         "operationId": route.operation_id,
         "summary": route.summary,
-        **_access(route),
+        "description": "\n\n".join((*_prose(route), _requirement(route))),
+        "tags": [tag_of(route.path)],
+        **({"security": [{"platformKey": []}]} if isinstance(route, PlatformRoute) else {}),
         "responses": _responses(route),
     }
     parameters = [] if route.query is None else list(_parameters(route.query))
@@ -116,19 +120,21 @@ def _operation(route: AnyOperation) -> Json:
     return made
 
 
-def _access(route: AnyOperation) -> Json:
-    """The credential that an operation requires, and its tag."""
+def _prose(route: AnyOperation) -> Iterator[str]:
+    """The paragraphs of the handler's docstring after the first, which the summary says."""
+    _, *paragraphs = (inspect.getdoc(route.handler) or "").split("\n\n")
+    for paragraph in paragraphs:
+        if paragraph.startswith(_SECTIONS):
+            return
+        yield " ".join(paragraph.split())
+
+
+def _requirement(route: AnyOperation) -> str:
+    """The sentence about the credential that an operation requires."""
     if isinstance(route, PlatformRoute):
-        return {
-            "description": "Requires a platform key.",
-            "tags": [PLATFORM],
-            "security": [{"platformKey": []}],
-        }
+        return "Requires a platform key."
     permissions = " and ".join(f"`{permission}`" for permission in route.permissions)
-    return {
-        "description": f"Requires the permission {permissions}.",
-        "tags": [tag_of(route.path)],
-    }
+    return f"Requires the permission{'s' if route.also else ''} {permissions}."
 
 
 def _responses(route: AnyOperation) -> Json:

@@ -1,7 +1,6 @@
-"""The schemas of pydantic models and typed dictionaries, as OpenAPI 3.0 has them.
+"""The schemas of pydantic models and typed dictionaries, as the OpenAPI document has them.
 
-pydantic writes JSON Schema 2020-12, which OpenAPI 3.1 uses. 3.0 spells `null`, constants and
-examples differently, and allows nothing beside a `$ref`.
+pydantic writes JSON Schema 2020-12, which OpenAPI 3.1 uses.
 """
 
 import re
@@ -77,29 +76,27 @@ def _inherit(schema: Json, model: type, schemas: Json) -> None:
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes `nullable`, and no titles."""
+    """Writes null as one of several types if it can, and no titles."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> Json:
         inner = self.generate_inner(schema["schema"])
-        if "$ref" in inner:
-            inner = {"allOf": [inner]}
-        if "enum" in inner:
-            inner = inner | {"enum": [*inner["enum"], None]}
-        return inner | {"nullable": True}
+        if "type" not in inner:
+            return {"anyOf": [inner, {"type": "null"}]}
+        types = inner["type"] if isinstance(inner["type"], list) else [inner["type"]]
+        values = {"enum": [*inner["enum"], None]} if "enum" in inner else {}
+        return inner | values | {"type": [*types, "null"]}
 
     def field_title_should_be_set(self, _schema: Any) -> bool:
         return False
 
 
 def _plain(schema: Json) -> Json:
-    """Rewrite a schema, and the schemas within, as OpenAPI 3.0 has them."""
-    made = {name: value for name, value in schema.items() if name not in ("title", "examples")}
-    if "examples" in schema:
-        made["example"] = schema["examples"][0]
-    if "const" in made:
-        made["enum"] = [made.pop("const")]
+    """Rewrite a schema, and the schemas within, as the document has them."""
+    made = {name: value for name, value in schema.items() if name != "title"}
     if made.get("default", ...) is None:
         del made["default"]
+    if "example" in made:  # models give one alone
+        made["examples"] = [made.pop("example")]
     if str(made.get("description")).startswith(_DEPRECATED):
         made["deprecated"] = True
     if "description" in made:
@@ -109,8 +106,6 @@ def _plain(schema: Json) -> Json:
     for name in ("items", "additionalProperties"):
         if isinstance(made.get(name), dict):
             made[name] = _plain(made[name])
-    if "allOf" in made:
-        made["allOf"] = [_plain(found) for found in made["allOf"]]
-    if "$ref" in made and len(made) > 1:
-        made["allOf"] = [{"$ref": made.pop("$ref")}]
+    if "anyOf" in made:
+        made["anyOf"] = [_plain(found) for found in made["anyOf"]]
     return made

@@ -16,7 +16,7 @@ _SCALARS: dict[str, Json] = {
     "decimal": {"type": "number"},
     "dateTime": {"type": "string", "format": "date-time"},
     "reference": {"type": "string"},
-    "binary": {"type": "string", "format": "byte"},
+    "binary": {"type": "string", "contentEncoding": "base64"},
 }
 
 
@@ -63,8 +63,8 @@ def schemas(types: Iterable[ResourceType]) -> Json:
             "required": ["schemas", "status", "detail"],
             "properties": {
                 "schemas": {"type": "array", "items": {"type": "string", "enum": [ERROR]}},
-                "status": {"type": "string", "example": "400"},
-                "scimType": {"type": "string", "example": "invalidFilter"},
+                "status": {"type": "string", "examples": ["400"]},
+                "scimType": {"type": "string", "examples": ["invalidFilter"]},
                 "detail": {"type": "string"},
             },
         },
@@ -118,7 +118,7 @@ def _patch_schema() -> Json:
         "required": ["op"],
         "properties": {
             "op": {"type": "string", "enum": ["add", "replace", "remove"]},
-            "path": {"type": "string", "example": 'emails[type eq "work"].value'},
+            "path": {"type": "string", "examples": ['emails[type eq "work"].value']},
             "value": {
                 "description": (
                     "The value of the attribute at `path`; without a path, an object of attributes."
@@ -146,7 +146,7 @@ def _bulk_schema() -> Json:
         "required": ["method", "path"],
         "properties": {
             "method": {"type": "string", "enum": list(METHODS)},
-            "path": {"type": "string", "example": "/Users"},
+            "path": {"type": "string", "examples": ["/Users"]},
             "bulkId": {"type": "string", "minLength": 1, "maxLength": 200},
             "version": {"type": "string"},
             "data": {"type": "object"},

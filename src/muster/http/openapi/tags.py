@@ -5,41 +5,55 @@ from typing import Any
 
 from muster.scim.schema.model import ResourceType
 
-SEARCH, DISCOVERY, PLATFORM, OTHER = "Search and bulk", "Discovery", "Platform", "Other"
+SEARCH, DISCOVERY, OTHER = "Search and bulk", "Discovery", "Other"
+WEBHOOKS, OAUTH, HEALTH = "Webhooks", "OAuth", "Health"
+_WORKSPACES, _WITHIN, _OF_ALL = "Workspaces", "Within a workspace", "Across workspaces"
 _SCIM = "SCIM"
 _GROUPS: dict[str, dict[str, str]] = {
     _SCIM: {
-        SEARCH: "Searches in the body of a request, and many operations in one (RFC 7644).",
-        DISCOVERY: "The features, resource types and schemas of the workspace.",
+        SEARCH: "Searches in the body of a request, and many operations in one (RFC 7644 sections"
+        " 3.4.3 and 3.7).",
+        DISCOVERY: "The features, resource types and schemas of the workspace (RFC 7644 section"
+        " 4).",
     },
     "People and groups": {
-        "History and undo": "A resource as it was, its restore, and the undo of changes.",
-        "Roles of people": "The roles of a user, and the mappings that give them.",
+        "History and undo": "A resource as it was, its restore, and the undo of a key's changes.",
+        "Roles of people": "The roles of a user, and the mappings of values of the identity"
+        " provider that give them.",
         "Guard": "Changes that are held for review, and users whom provisioning cannot remove.",
         "Passwords": "The verification of a user's password.",
     },
     "Keys and access": {
         "API keys": "Create, rotate and revoke API keys.",
-        "Roles of keys": "Sets of permissions with a name.",
-        "Connections": "The identity providers of the workspace, and their OAuth credentials.",
-        "Set-up links": "Pages on which a customer's administrator connects a provider.",
+        "Roles of keys": "Named sets of permissions.",
+        "Connections": "The identity providers of the workspace, their OAuth clients and the"
+        " tokens of other issuers that are trusted.",
+        "Set-up links": "Pages on which a customer's administrator connects a provider without an"
+        " account.",
         "Sign-in": "How administrators sign in with OpenID Connect.",
         "IP allowlist": "Whether an address may send requests.",
+        OAUTH: "Access tokens for OAuth clients, and their metadata (RFC 6749, 7523 and 8414)."
+        " They need no API key.",
     },
     "Events": {
-        "Feed": "Every change in order, from any cursor.",
-        "Webhooks": "Events that are sent to you, signed and retried.",
+        "Feed": "Every change in order, from any cursor, without gaps.",
+        WEBHOOKS: "Endpoints of yours that events are sent to, signed and retried.",
     },
     "Operations": {
         "Settings": "The settings of the workspace.",
         "Schemas": "Schemas and resource types of the workspace's own.",
-        "Requests and doctor": "What clients sent, and what is wrong with it.",
+        "Requests and doctor": "Recent requests, their deviations and failures, with advice.",
         "Overview": "Figures, and items that need attention.",
-        "Audit log": "What administrators and keys did.",
+        "Audit log": "Actions of administrators, keys and commands.",
         "Wipe": "The deletion of every resource of the workspace.",
+        HEALTH: "The state of the service, for load balancers and monitoring. It needs no key.",
     },
     "Many workspaces": {
-        PLATFORM: "Workspaces of customers, with a platform key: create, suspend, delete, follow.",
+        _WORKSPACES: "Workspaces of customers: create, suspend, delete, restore, and invite their"
+        " administrators.",
+        _WITHIN: "The API keys, connections and set-up links of one workspace, as in the"
+        " management API.",
+        _OF_ALL: "The feed, webhooks, usage and audit log of all workspaces together.",
     },
 }
 _OF_FOLDERS = {
@@ -65,14 +79,21 @@ _OF_FOLDERS = {
     "setup-links": "Set-up links",
     "undo": "History and undo",
     "users": "Roles of people",
-    "webhooks": "Webhooks",
+    "webhooks": WEBHOOKS,
     "wipe": "Wipe",
 }
+_OF_WORKSPACE = ("", "suspend", "resume", "restore", "invitations", "usage")
+"""What the platform API has after the name of a workspace that is no part of its content."""
 
 
 def tag_of(path: str) -> str:
-    """Return the tag of an operation of the management API, by the first segment of its path."""
-    return _OF_FOLDERS.get(path.split("/")[1], OTHER)
+    """Return the tag of an operation under /api/v1, by its path after that."""
+    folder, *rest = path.strip("/").split("/")
+    if folder != "platform":
+        return _OF_FOLDERS.get(folder, OTHER)
+    if rest[0] != "workspaces":
+        return _OF_ALL
+    return _WORKSPACES if "".join(rest[2:3]) in _OF_WORKSPACE else _WITHIN
 
 
 def tag_of_type(resource_type: ResourceType) -> str:
@@ -83,11 +104,14 @@ def tag_of_type(resource_type: ResourceType) -> str:
 
 def tags(resource_types: Iterable[ResourceType]) -> dict[str, Any]:
     """Return the tags of the document, and their groups (the extension x-tagGroups)."""
-    types = {tag_of_type(resource_type): "" for resource_type in resource_types}
+    types = {
+        tag_of_type(found): found.description or f"Resources of the type {found.name}."
+        for found in resource_types
+    }
     groups = {group: {**(types if group == _SCIM else {}), **of} for group, of in _GROUPS.items()}
     return {
         "tags": [
-            {"name": name} | ({"description": text} if text else {})
+            {"name": name, "description": text}
             for of in groups.values()
             for name, text in of.items()
         ],

@@ -91,6 +91,7 @@ class WithinRoutes:
 
         verb, _, rest = route.handler.__name__.partition("_")
         handler.__name__ = "_".join(filter(None, (verb, noun, rest)))
+        handler.__doc__ = route.handler.__doc__
         return handler
 
     async def _grant(self, call: PlatformCall, workspace: Workspace) -> Grant:

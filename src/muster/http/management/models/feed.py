@@ -40,11 +40,9 @@ class FindChanges(QueryParameters):
     """How many seconds to wait for an event if there is none yet."""
 
 
-class EventAnswer(Answer):
+class EventData(Answer):
     """An event: one thing that happened to one resource."""
 
-    id: _EventId
-    """The id of the event. It stays the same if the event is read again."""
     type: _EventType
     """The type, such as `user.created` or `group.member_added`."""
     time: Timestamp
@@ -68,6 +66,13 @@ class EventAnswer(Answer):
     """The ids of the members that were added or removed."""
     resource: Resource
     """The resource after the change; before it, if it was deleted."""
+
+
+class EventAnswer(EventData):
+    """An event: one thing that happened to one resource."""
+
+    id: _EventId
+    """The id of the event. It stays the same if the event is read again."""
 
 
 class _Following(Answer):

@@ -230,12 +230,10 @@ _Characteristic = Annotated[
     Any,
     Field(
         json_schema_extra={
-            "oneOf": [
-                {"type": "boolean"},
-                {"type": "string"},
+            "anyOf": [
+                {"type": ["boolean", "string", "null"]},
                 {"type": "array", "items": {"type": "string"}},
             ],
-            "nullable": True,
         }
     ),
 ]

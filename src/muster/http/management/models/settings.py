@@ -94,16 +94,16 @@ def allowlist_changes(entries: Sequence[NewEntry]) -> dict[str, Any]:
 Block = Annotated[str, Field(max_length=100, examples=["192.0.2.0/24"])]
 _SHAPE: dict[str, Any] = {
     "oneOf": [
-        {"type": "string", "maxLength": 100, "example": "192.0.2.0/24"},
+        {"type": "string", "maxLength": 100, "examples": ["192.0.2.0/24"]},
         {
             "type": "object",
             "required": ["range"],
             "properties": {
-                "range": {"type": "string", "maxLength": 100, "example": "192.0.2.0/24"},
+                "range": {"type": "string", "maxLength": 100, "examples": ["192.0.2.0/24"]},
                 "description": {
                     "type": "string",
                     "maxLength": allowlist.MAX_DESCRIPTION,
-                    "example": "Office in Berlin",
+                    "examples": ["Office in Berlin"],
                 },
             },
             "additionalProperties": False,

@@ -16,6 +16,7 @@ from muster.http.management.models.base import (
     Token,
     example_of_a_change,
 )
+from muster.http.management.models.feed import EventData
 
 _MAX_URL = 2000
 _MAX_OVERLAP = 7 * 86400
@@ -206,3 +207,43 @@ class EventTypeList(ListAnswer):
 
     items: list[EventTypeAnswer]
     """The types, by resource type."""
+
+
+class MessageData(EventData):
+    """The event of a message."""
+
+    workspace: NotRequired[str]
+    """The name of the workspace, in the messages of a webhook of the platform."""
+
+
+class WebhookMessage(Answer):
+    """A message to a webhook: one event."""
+
+    type: _EventType
+    """The type of the event."""
+    timestamp: Timestamp
+    """The time of the change."""
+    data: MessageData
+    """The event, as the feed has it, without an id: the header `webhook-id` identifies it."""
+
+
+class TestData(Answer):
+    """The content of a test message."""
+
+    type: Annotated[str, Field(examples=["webhook.test"])]
+    """Always `webhook.test`."""
+    time: Timestamp
+    """The time of the test."""
+    webhook: Annotated[str, Field(examples=["a1b2c3d4e5f60718"])]
+    """The id of the webhook."""
+
+
+class TestMessage(Answer):
+    """A message that an administrator sends to try a webhook; no change causes it."""
+
+    type: Annotated[str, Field(examples=["webhook.test"])]
+    """Always `webhook.test`."""
+    timestamp: Timestamp
+    """The time of the test."""
+    data: TestData
+    """The webhook."""

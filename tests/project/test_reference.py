@@ -1,0 +1,22 @@
+"""The generated pages of docs/reference are those of the present code."""
+
+import difflib
+
+import pytest
+from tools.reference import errors
+from tools.reference.error_templates import templates
+from tools.reference.pages import COMMAND, FOLDER, PAGES
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_committed_page_is_the_output_of_its_generator(name):
+    committed, generated = (FOLDER / name).read_text(), PAGES[name]()
+    changes = difflib.unified_diff(committed.splitlines(), generated.splitlines(), lineterm="", n=0)
+    assert committed == generated, f"run `{COMMAND}` and commit {name}:\n" + "\n".join(changes)
+
+
+def test_every_error_has_a_cause_and_a_cure():
+    """If this fails, add the errors to tools/reference/errors.toml, or remove rules from it."""
+    assert len(templates()) > 400
+    assert errors.without_rule() == []
+    assert errors.unused_patterns() == []
