@@ -93,3 +93,11 @@ def test_a_workspace_is_deleted_and_restored(muster):
     assert state(muster, "acme") == "active"
     refused = muster("workspaces", "delete", "default", "--confirm", "default", check=False)
     assert (refused.returncode, "cannot be deleted" in refused.stderr) == (1, True)
+
+
+def test_the_profile_is_set_if_the_workspace_fits_it(muster):
+    muster("workspaces", "create", "acme")
+    refused = muster("workspaces", "set", "acme", "--profile", "ipsie", check=False)
+    assert refused.returncode == 1
+    assert "private_key_jwt" in refused.stderr
+    assert muster("workspaces", "set", "acme", "--profile", "none").returncode == 0

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from muster.access import allowlist
 from muster.access.audit_notes import Administrator
 from muster.access.claims import claimed, read_claim
+from muster.access.profiles import enforced
 from muster.access.rate_limit import check_ceiling
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found, uniqueness
@@ -137,7 +138,7 @@ class Connection:
         given = dict(self.overrides)
         if "record_reads" in given:  # of this connection, whichever key is recorded otherwise
             given["record_reads_key"] = None
-        return replace(workspace, **given)
+        return enforced(workspace, replace(workspace, **given))
 
     def to_body(self) -> dict[str, Json]:
         """Return the body of the item that stores the connection."""

@@ -19,6 +19,7 @@ from muster.access.audit_notes import Administrator
 from muster.access.claims import claimed, read_claim
 from muster.access.connections import DEFAULT, Connection, all_connections, barred_from
 from muster.access.oauth.bearers import Bearers
+from muster.access.oauth.clients import PRIVATE_KEY
 from muster.access.permissions import ADMIN
 from muster.access.protection import protected_users
 from muster.access.rate_limit import capped, limit_of
@@ -34,6 +35,8 @@ from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION, Item
 
 _ALGORITHM = "HS256"
+_API_KEY = "api_key"
+"""The kind of credential that an API key is, beside those of Bearer."""
 _ISSUER = "muster"
 _CACHED = 10_000
 _SHA256 = hashlib.sha256()
@@ -521,7 +524,7 @@ class Keys:
             bearer = None if self._bearers is None else await self._bearers.find(token)
             if bearer is None:
                 return None
-            return await self._grant(bearer.key, bearer.actor, bearer.expires)
+            return await self._grant(bearer.key, bearer.actor, bearer.expires, bearer.auth)
         record = await self._accounts.key(*claims)
         if (
             record is None
@@ -534,7 +537,9 @@ class Keys:
         )
         return await self._grant(record, f"key:{record.id}", expires)
 
-    async def _grant(self, record: KeyRecord, actor: str, expires: float | None) -> Grant | None:
+    async def _grant(
+        self, record: KeyRecord, actor: str, expires: float | None, auth: str = _API_KEY
+    ) -> Grant | None:
         """Return the access of a credential; None if its workspace or connection is gone."""
         workspace = await self._accounts.workspace(record.workspace)
         if workspace is None:
@@ -566,7 +571,7 @@ class Keys:
             through,
             barred_from(connection, every),
             await protected_users(self._accounts, workspace.id),
-            _refusal(workspace, is_key=actor.startswith("key:")),
+            _refusal(workspace, auth),
             f"{workspace.name}\0{connection.name}",
         )
 
@@ -576,9 +581,19 @@ class Keys:
         return self._secret
 
 
-def _refusal(workspace: Workspace, is_key: bool) -> str | None:
-    """Return why SCIM refuses a valid credential; None if it does not."""
-    accepted = workspace.scim_credentials
+def _refusal(workspace: Workspace, auth: str) -> str | None:
+    """Return why SCIM refuses a valid credential; None if it does not.
+
+    Args:
+        workspace: The workspace.
+        auth: _API_KEY, or the `auth` of a Bearer.
+    """
+    accepted, is_key = workspace.scim_credentials, auth == _API_KEY
+    if workspace.is_ipsie and auth != PRIVATE_KEY:
+        return (
+            "The profile of the workspace, ipsie, accepts only access tokens of OAuth clients that"
+            " authenticate with private_key_jwt."
+        )
     if accepted == "oauth" and is_key:
         return (
             "The workspace accepts no API keys for SCIM. Use an access token of an OAuth client, or"

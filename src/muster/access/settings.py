@@ -4,15 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from muster.access import allowlist
+from muster.access import allowlist, profiles
 from muster.access.audit_notes import Administrator
 from muster.access.connections import CREDENTIAL_KINDS
+from muster.access.oauth.clients import CLIENT_KIND, PRIVATE_KEY
 from muster.access.permissions import SCIM, allows
 from muster.access.rate_limit import check_ceiling
+from muster.access.registries import SCHEMA_KIND
 from muster.scim.errors import ScimError
+from muster.scim.schema.interop import secret_attribute
 from muster.scim.values import Json
 from muster.storage.groups import unique_display_names
-from muster.storage.port.accounts import Accounts, Workspace
+from muster.storage.port.accounts import IPSIE, Accounts, Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.engine import Upkeep
 from muster.storage.port.errors import Conflict, Outdated
@@ -35,6 +38,7 @@ _NAMES = {
     "changesDays": "changes_days",
     "requireSecondFactor": "require_second_factor",
     "scimCredentials": "scim_credentials",
+    "profile": "profile",
 }
 """The JSON name of each setting, and its attribute in Workspace."""
 MAX_BLOCKS = 500
@@ -93,12 +97,13 @@ class WorkspaceSettings:
 
         Raises:
             ScimError: 400 if the rate limit is above the ceiling; 409 if the allowlist would lock
-                out the administrator, groups share a name that is to be unique, or SCIM is to
-                accept OAuth alone and the workspace has no OAuth client or trust.
+                out the administrator, groups share a name that is to be unique, SCIM is to accept
+                OAuth alone and the workspace has no OAuth client or trust, or a setting contradicts
+                the profile.
         """
+        given = profiles.completed(by.workspace, given)
         self.check(by, given, lockout_confirmed)
-        if given.get("scim_credentials") == "oauth":
-            await self._check_oauth(by.workspace)
+        await self._check_credentials(by.workspace, given)
         return await self._set(by, given, shown)
 
     async def prepare(
@@ -116,9 +121,9 @@ class WorkspaceSettings:
         Raises:
             ScimError: 400 or 409, as for `change`.
         """
+        given = profiles.completed(by.workspace, given)
         self.check(by, given, lockout_confirmed=True)
-        if given.get("scim_credentials") == "oauth":
-            await self._check_oauth(by.workspace)
+        await self._check_credentials(by.workspace, given)
         return _changed(by, by.workspace, given, shown)
 
     def check(
@@ -187,6 +192,13 @@ class WorkspaceSettings:
                 await self.check_group_names(by, after)
         raise Outdated
 
+    async def _check_credentials(self, workspace: Workspace, given: Mapping[str, Any]) -> None:
+        """Check that a change leaves SCIM a credential; see `change` for the errors."""
+        if given.get("profile") == IPSIE and not workspace.is_ipsie:
+            await self._check_ipsie(workspace)
+        elif given.get("scim_credentials") == "oauth":
+            await self._check_oauth(workspace)
+
     async def _check_oauth(self, workspace: Workspace) -> None:
         """Check that a workspace that accepts OAuth alone still has a credential for SCIM."""
         counts = [await self._store.count_items(workspace.id, kind) for kind in CREDENTIAL_KINDS]
@@ -196,6 +208,23 @@ class WorkspaceSettings:
                 "scimCredentials: the workspace has no OAuth client and no trust, so every SCIM"
                 " request would be refused. Create one for a connection first.",
             )
+
+    async def _check_ipsie(self, workspace: Workspace) -> None:
+        """Check that IPSIE's profile fits the clients and schemas that a workspace has."""
+        clients = await self._store.items(workspace.id, CLIENT_KIND)
+        if not any(client.body["auth"] == PRIVATE_KEY for client in clients):
+            raise ScimError(
+                409,
+                "profile: ipsie accepts only OAuth clients with private_key_jwt, and the workspace"
+                " has none. Create one for a connection first.",
+            )
+        for schema in await self._store.items(workspace.id, SCHEMA_KIND):
+            if secret := secret_attribute(schema.body["definition"]["attributes"]):
+                raise ScimError(
+                    409,
+                    f"profile: ipsie forbids attributes for credentials, and {schema.id} has"
+                    f" {secret!r}, which is never returned. Change the schema first.",
+                )
 
     async def check_group_names(self, by: Administrator, workspace: Workspace) -> None:
         """Check that no two groups have the same name.
@@ -225,12 +254,16 @@ def _changed(
         before: The workspace as it is.
         given: The new values by attribute.
         show: Returns the settings to record in the audit log.
+
+    Raises:
+        ScimError: 409 if a setting contradicts the profile.
     """
     after = replace(before, **given)
     texts = allowlist.described(
         before.ip_descriptions, after.ip_allowlist, given.get("ip_descriptions", ())
     )
     after = replace(after, ip_descriptions=texts)
+    profiles.check(after)
     if after == before:
         return before, []
     was, now = show(before), show(after)

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from muster.access.audit_notes import Administrator
 from muster.access.lifecycle import (
     check_reason,
     delete_workspace,
@@ -13,6 +14,9 @@ from muster.access.lifecycle import (
     resume_workspace,
     suspend_workspace,
 )
+from muster.access.permissions import ADMIN
+from muster.access.profiles import check as check_profile
+from muster.access.settings import WorkspaceSettings
 from muster.access.workspaces import NAME, create_workspace, rename_workspace
 from muster.base.clock import timestamp
 from muster.cli.options import Contract, Database
@@ -42,6 +46,13 @@ Credentials = Annotated[
     Literal["any", "oauth", "keys"] | None,
     Parameter(
         help="Credentials that SCIM accepts: oauth refuses API keys, keys refuses OAuth tokens."
+    ),
+]
+Profile = Annotated[
+    Literal["none", "ipsie"] | None,
+    Parameter(
+        help="The SCIM profile: ipsie is IPSIE's account lifecycle profile. It sets what it"
+        " requires and keeps it so."
     ),
 ]
 
@@ -205,7 +216,8 @@ def _origin() -> ChangeOrigin:
     name="set",
     help_epilogue="""Examples:
   muster workspaces set acme --contract cortex --no-strict
-  muster workspaces set acme --scim-credentials oauth""",
+  muster workspaces set acme --scim-credentials oauth
+  muster workspaces set acme --profile ipsie""",
 )
 def set_(
     name: Name,
@@ -214,19 +226,30 @@ def set_(
     contract: StatusCodes = None,
     strict: Strict = None,
     scim_credentials: Credentials = None,
+    profile: Profile = None,
     database: Database = None,
 ) -> None:
-    """Change the status codes, the strictness or the SCIM credentials of a workspace."""
+    """Change the status codes, the strictness, the SCIM credentials or the profile."""
     settings = load_settings(contract=contract, database=database)
+    chosen: dict[str, Any] = {
+        "contract": contract,
+        "strict": strict,
+        "scim_credentials": scim_credentials,
+        "profile": profile,
+    }
+    given = {name: value for name, value in chosen.items() if value is not None}
 
     async def work(storage: Storage) -> None:
         workspace = await workspace_of(storage, name, settings)
-        changed = replace(
-            workspace,
-            contract=contract or workspace.contract,
-            strict=workspace.strict if strict is None else strict,
-            scim_credentials=scim_credentials or workspace.scim_credentials,
-        )
-        await storage.administer([changed], (), [workspace])
+        try:
+            if profile is None:
+                changed = replace(workspace, **given)
+                check_profile(changed)
+                await storage.administer([changed], (), [workspace])
+            else:
+                by = Administrator(workspace, _origin(), (ADMIN,))
+                await WorkspaceSettings(storage, settings.ceiling).change(by, given)
+        except ScimError as error:
+            raise CommandError(error.detail) from None
 
     run(settings, work)

@@ -27,8 +27,10 @@ from muster.scim.schema.custom import (
     read_schema,
     read_type,
 )
+from muster.scim.schema.interop import secret_attribute
 from muster.scim.schema.model import Attribute, Registry, ResourceType, Schema, registry
 from muster.scim.values import Json
+from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import Note
 from muster.storage.port.engine import Storage
 from muster.storage.port.items import Item
@@ -253,6 +255,7 @@ class CustomSchemas:
     async def _plan_new(self, by: Administrator, raw: Json) -> _Plan:
         there = await self.schemas(by.workspace.id)
         schema = read_schema(raw, await self._without(by, None))
+        _check_profile(by.workspace, schema)
         if any(other.id.lower() == schema.id.lower() for other in there):
             raise ScimError(
                 409, f"A schema with the id {schema.id!r} already exists.", "uniqueness"
@@ -293,6 +296,7 @@ class CustomSchemas:
         )
         schema = replace(schema, definition=schema.definition | {"id": before.id})
         _check_uniqueness(before, schema)
+        _check_profile(by.workspace, schema)
         new = set(schema.indexed) - set(before.indexed)
         schema = replace(schema, ready=before.ready and not new)
         after = await self._with(by, schema)
@@ -608,6 +612,17 @@ def _fits_type(lost: Set[str]) -> Check:
         return values or list(_unarranged(document, kind, kind.core))
 
     return check
+
+
+def _check_profile(workspace: Workspace, schema: CustomSchema) -> None:
+    """Raise ScimError 409 if the profile of a workspace forbids an attribute of a schema."""
+    secret = secret_attribute(schema.definition["attributes"]) if workspace.is_ipsie else None
+    if secret is not None:
+        raise ScimError(
+            409,
+            f"{secret}: the profile of the workspace, ipsie, forbids attributes for credentials,"
+            " which are those that are never returned",
+        )
 
 
 def _check_uniqueness(before: CustomSchema, after: CustomSchema) -> None:

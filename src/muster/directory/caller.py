@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from muster.scim.bounds import MAX_COMPARISONS, MAX_ELEMENTS
 from muster.scim.dialects import Dialect
+from muster.scim.errors import forbidden
 from muster.scim.schema.model import Registry, registry
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import ChangeOrigin
@@ -36,6 +37,7 @@ class Caller:
             id; empty for an administrator.
         guard_reset: The time from which the guard counts, if an administrator has resumed the
             connection after the guard had paused it.
+        over_scim: Whether the request is one of /scim/v2.
     """
 
     workspace: Workspace
@@ -54,10 +56,29 @@ class Caller:
     connection: str | None = ""
     barred: Mapping[str | None, str] = field(default_factory=dict)
     guard_reset: str = ""
+    over_scim: bool = False
 
     def dialect(self) -> Dialect:
         """Return the dialect in which the client's requests are read."""
-        return Dialect(self.workspace.strict, self.seen, self.max_elements, self.max_comparisons)
+        return Dialect(
+            self.workspace.strict,
+            self.seen,
+            self.max_elements,
+            self.max_comparisons,
+            self.workspace.is_ipsie,
+        )
+
+    def check_may_write(self) -> None:
+        """Check that the profile of the workspace lets the caller change resources.
+
+        Raises:
+            ScimError: 403 if resources change over SCIM alone, and this is another way.
+        """
+        if self.workspace.is_ipsie and not self.over_scim:
+            raise forbidden(
+                "The profile of the workspace, ipsie, lets only its identity provider change users"
+                " and groups, over SCIM. Change them there."
+            )
 
     def origin(self, time: str) -> ChangeOrigin:
         """Return the origin of a change that the caller makes.

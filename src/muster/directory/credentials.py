@@ -8,7 +8,7 @@ from muster.directory.caller import Caller
 from muster.directory.documents import parse_all
 from muster.directory.service import Directory
 from muster.scim.document import Document
-from muster.scim.errors import ScimError
+from muster.scim.errors import ScimError, forbidden
 from muster.scim.filter.predicate import Test, field_at
 from muster.scim.values import fold
 from muster.storage.port.engine import Upkeep
@@ -54,7 +54,10 @@ class Credentials:
 
         Raises:
             TooManyAttempts: Too many passwords were tried for the userName.
+            ScimError: 403 if the profile of the workspace forbids passwords.
         """
+        if caller.workspace.is_ipsie:
+            raise forbidden("The profile of the workspace, ipsie, forbids passwords.")
         # The attempts are stored by a digest: a user may have typed a password into the wrong
         # field.
         digest = hashlib.sha256(fold(user_name).encode("utf-8", "surrogateescape")).hexdigest()

@@ -491,6 +491,7 @@ class Directory:
         attempted: str = "deactivate",
         passes: int = 1,
     ) -> Stored:
+        caller.check_may_write()
         touch = bump(caller.registry.types["/Groups"], now)
         origin = caller.origin(now)
         guard = enforcement.provisioning_guard(caller, resource_type.name)

@@ -30,9 +30,11 @@ async def wipe(storage: Resources, caller: Caller) -> int:
         The number of deleted resources. Resources that clients create meanwhile stay.
 
     Raises:
-        ScimError: 403 if another connection owns one of them exclusively, and the caller is no
-            administrator. Check it before: the resources of earlier transactions are deleted.
+        ScimError: 403 if the profile of the workspace forbids it, or if another connection owns one
+            of them exclusively, and the caller is no administrator. Check it before: the resources
+            of earlier transactions are deleted.
     """
+    caller.check_may_write()
     workspace = caller.workspace
     await storage.record(
         [Note(workspace.id, _origin(caller), "Workspace", workspace.name, "wipe", b"{}")]

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass
 
 from muster.scim.bounds import MAX_COMPARISONS
-from muster.scim.errors import ScimError
+from muster.scim.errors import ScimError, invalid_syntax
 from muster.scim.schema.model import Place, ResourceType
 from muster.scim.values import Json
 
@@ -241,9 +241,12 @@ class Dialect:
         seen: The rows of the dialect table that the request used, each once.
         max_elements: The most elements that a multi-valued attribute may have; None for no limit.
         max_comparisons: The most comparisons of a PATCH.
+        interop: Whether the rules of the SCIM interoperability profile apply: undefined attributes
+            and PATCH operations without a path are refused, and a replace of a complex attribute
+            replaces all of it.
     """
 
-    __slots__ = ("max_comparisons", "max_elements", "seen", "strict")
+    __slots__ = ("interop", "max_comparisons", "max_elements", "seen", "strict")
 
     def __init__(
         self,
@@ -251,8 +254,10 @@ class Dialect:
         seen: list[str] | None = None,
         max_elements: int | None = None,
         max_comparisons: int = MAX_COMPARISONS,
+        interop: bool = False,
     ) -> None:
         self.strict = strict
+        self.interop = interop
         self.max_elements = max_elements
         self.max_comparisons = max_comparisons
         self.seen: list[str] = [] if seen is None else seen
@@ -275,6 +280,21 @@ class Dialect:
                 quirk.scim_type,
             )
         self.notice(name)
+
+    def ignore(self, name: str, where: str = "") -> None:
+        """Ignore an attribute that no schema defines; the interoperability profile refuses it.
+
+        Args:
+            name: Its name in the request.
+            where: The place in the request, ending in the separator before the name.
+
+        Raises:
+            ScimError: invalidSyntax, if the profile applies.
+        """
+        if self.interop:
+            raise invalid_syntax(
+                f"{where}{name[:200]}: no schema of this workspace defines this attribute"
+            )
 
     def notice(self, name: str) -> None:
         """Record that the request uses a row of the dialect table."""

@@ -61,6 +61,8 @@ def read(
             _assign(found, member.name, _read_member(member, value, "", dialect), key)
         elif member is not None:
             _assign(found, member.id, read_extension(member, value, dialect), key)
+        elif dialect.interop and resource_type.top(key) is None and key.lower() not in _MANAGED:
+            dialect.ignore(key)
     _check_required_secrets(found, resource_type)
     return arrange(found, resource_type)
 
@@ -136,6 +138,7 @@ def check_schemas(
                 f" {resource_type.core.id}"
             )
         if resource_type.extension(urn) is None:
+            dialect.ignore(urn, "schemas: ")
             dialect.take("unknown-schema", f"schemas: {urn[:200]!r}")
     if not core:
         dialect.take("schemas-missing", f"schemas: {resource_type.core.id} is missing")
@@ -150,7 +153,9 @@ def read_extension(extension: Schema, value: Json, dialect: Dialect) -> Json:
     found: Document = {}
     for key, item in value.items():
         attribute = extension.attribute(key)
-        if attribute is not None and not attribute.read_only:
+        if attribute is None:
+            dialect.ignore(key, f"{extension.id}:")
+        elif not attribute.read_only:
             _assign(
                 found,
                 attribute.name,
@@ -313,6 +318,7 @@ def read_partial(
     for key, item in value.items():
         sub = attribute.sub(key)
         if sub is None:
+            dialect.ignore(key, f"{where}.")
             continue
         is_known = True
         if sub.read_only:

@@ -175,6 +175,8 @@ def _steps(
     if name != "remove" and "value" not in fields:
         raise invalid_value(f"{where}: {name} requires a value")
     if path is None or not path.strip():
+        if dialect.interop:
+            raise invalid_syntax(f"{where}: this workspace requires a path in each operation")
         yield from _pathless(name, value, where, resource_type, dialect)
         return
     target = parse_path(path, resource_type, dialect, where)
@@ -279,7 +281,21 @@ def _target_steps(
         read = Partial(read.assigned if isinstance(read, Partial) else {})
         if not read.assigned and target.predicate is None:
             return
+    if dialect.interop and name == "replace" and isinstance(read, Partial) and place.sub is None:
+        read = _as_a_whole(attribute, target, read)
     yield PatchStep(name, target, read, where)
+
+
+def _as_a_whole(attribute: Attribute, target: Target, read: Partial) -> Partial:
+    """Let a replace of a complex attribute clear the sub-attributes that it does not name.
+
+    The interoperability profile asks for this; RFC 7644 section 3.5.2.3 keeps them.
+    """
+    if target.predicate is not None:
+        return read
+    others = (sub.name for sub in attribute.sub_attributes.values() if not sub.read_only)
+    cleared = tuple(name for name in others if name not in read.assigned)
+    return Partial(read.assigned, cleared, read.optional)
 
 
 def _extension_steps(
@@ -322,6 +338,8 @@ def _extension_steps(
             yield from _target_steps(
                 name, inner, item, f"{where}:{attribute.name}", resource_type, dialect
             )
+        else:
+            dialect.ignore(key, f"{where}:")
     if not is_known:
         raise invalid_value(f"{where}: the value has no attribute that {schema.id} defines")
 

@@ -2,6 +2,8 @@
 
 import re
 
+from tests.support.signed import KEYS
+
 
 def test_settings_are_changed_and_errors_name_the_field(root, fresh):
     path = f"/w/{fresh.name}/settings"
@@ -131,3 +133,31 @@ def test_ranges_have_descriptions_and_an_address_is_tried(root, fresh):
     refused = root.submit(path, **form, seen=root.stamp(path), ipAllowlist="nowhere Office")
     assert refused.status_code == 400
     assert "nowhere Office" in refused.text
+
+
+def test_the_profile_is_reviewed_with_the_settings_that_it_sets(root, fresh):
+    path = f"/w/{fresh.name}/settings"
+    given = {"contract": "rfc7644", "guardMode": "watch", "guardShare": "10", "guardLeast": "20"}
+    given |= {"automaticProvisioning": "on", "automaticDeprovisioning": "on", "profile": "ipsie"}
+    root.get(path)
+    review = root.post(path, **given)
+    assert set(re.findall(r'<th data-label="Setting">([^<]*)<', review.text)) == {
+        "Strict mode",
+        "Default rate limit per key",
+        "Unique group names",
+        "Credentials for SCIM",
+        "SCIM profile",
+    }
+    refused = root.post(path, **given, reviewed="on")
+    assert refused.status_code == 409
+    assert "private_key_jwt" in refused.text
+    connection = fresh.api.post("/connections", json={"name": "IdP"}).json()["id"]
+    client = {"name": "c", "auth": "private_key_jwt", "jwks": KEYS}
+    fresh.api.post(f"/connections/{connection}/oauth-clients", json=client)
+    assert root.post(path, **given, reviewed="on").status_code == 303
+    assert fresh.api.get("/settings").json()["profile"] == "ipsie"
+    page = root.get(path).text
+    assert '<option value="ipsie" selected>' in page
+    contradiction = root.post(path, **given, reviewed="on")
+    assert contradiction.status_code == 409
+    assert "the profile ipsie requires true" in contradiction.text

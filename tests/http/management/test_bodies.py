@@ -82,7 +82,7 @@ SETTINGS = {
     "contract": "rfc7644", "strict": False, "automaticProvisioning": True, "automaticDeprovisioning": True,
     "uniqueGroupNames": False, "ipAllowlist": ["127.0.0.0/8", "::1"], "rateLimit": 10_000_000, "guardMode": "watch",
     "guardShare": 10, "guardLeast": 20, "requestsDays": 5, "changesDays": 30,
-    "scimCredentials": "any",
+    "scimCredentials": "any", "profile": "none",
 }  # fmt: skip
 PUBLIC_KEYS = {"keys": [ECKey.generate_key("P-256", {"kid": "one"}).as_dict(private=False)]}
 NO_BODY = {

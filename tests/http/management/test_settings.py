@@ -26,6 +26,7 @@ def test_settings_are_changed_and_recorded(fresh):
         "changesDays": None,
         "requireSecondFactor": False,
         "scimCredentials": "any",
+        "profile": "none",
     }
     changed = fresh.api.patch(
         "/settings", json={"contract": "cortex", "strict": True, "rateLimit": 0}
@@ -43,7 +44,7 @@ def test_settings_are_changed_and_recorded(fresh):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"contract": "other"}, {"scimCredentials": "none"}, {"scimCredentials": None}, {"strict": "yes"}, {"nothing": 1}, {"ipAllowlist": "10.0.0.0/8"}, {"ipAllowlist": ["10.0.0.0/33"]},
+        {"contract": "other"}, {"scimCredentials": "none"}, {"scimCredentials": None}, {"profile": "other"}, {"strict": "yes"}, {"nothing": 1}, {"ipAllowlist": "10.0.0.0/8"}, {"ipAllowlist": ["10.0.0.0/33"]},
         {"ipAllowlist": [7]}, {"rateLimit": -1}, {"rateLimit": True}, {"automaticProvisioning": None}, [],
         {"guardMode": "maybe"}, {"guardShare": 101}, {"guardLeast": "few"}, {"requestsDays": 0}, {"requestsDays": 1.5},
         {"changesDays": 6}, {"changesDays": False}, {"changesDays": 40_000},

@@ -12,6 +12,8 @@ from muster.base import clock
 from muster.storage.port.accounts import KeyRecord
 
 _CHECKED_SECONDS = 3_600
+TRUST = "trust"
+"""The `auth` of a token of a trusted issuer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,13 @@ class Bearer:
     Attributes:
         key: The client or trust, in the form of an API key with the SCIM permission.
         actor: Its name in the audit log.
+        auth: How its token was obtained: the `auth` of an OAuth client, or TRUST.
         expires: The time at which the token ends or must be read again, in seconds since 1970.
     """
 
     key: KeyRecord
     actor: str
+    auth: str
     expires: float
 
 
@@ -53,7 +57,7 @@ class Bearers:
         key = _key(trust.workspace, trust.id, name, trust.created, trust.connection)
         # Verified again within the hour, because the issuer may withdraw its key meanwhile.
         checked = clock.seconds() + _CHECKED_SECONDS
-        return Bearer(key, f"trust:{trust.id}", min(expires + LEEWAY, checked))
+        return Bearer(key, f"trust:{trust.id}", TRUST, min(expires + LEEWAY, checked))
 
     async def _client(self, token: str) -> Bearer | None:
         client_id, edition, expires = await self._tokens.read(token)
@@ -61,7 +65,7 @@ class Bearers:
         if client is None or client.edition != edition:
             return None
         key = _key(client.workspace, client.id, client.name, client.created, client.connection)
-        return Bearer(key, f"oauth:{client.id}", expires)
+        return Bearer(key, f"oauth:{client.id}", client.auth, expires)
 
 
 def _key(workspace: int, key_id: str, name: str, created: str, connection: str) -> KeyRecord:

@@ -12,7 +12,7 @@ from muster.access.audit_notes import Administrator
 from muster.access.connections import former
 from muster.base import clock
 from muster.base.clock import timestamp
-from muster.scim.errors import invalid_value, not_found
+from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts
 from muster.storage.port.errors import Outdated
@@ -135,10 +135,14 @@ class OAuthClients:
         item = await self._accounts.item(workspace, CLIENT_KIND, client_id)
         return None if item is None else client_from_item(item)
 
-    async def may_ask(self, client: OAuthClient) -> bool:
-        """Tell whether SCIM accepts the access tokens of a client."""
+    async def refusal(self, client: OAuthClient) -> str | None:
+        """Return why SCIM accepts no access tokens of a client; None if it does."""
         workspace = await self._accounts.workspace(client.workspace)
-        return workspace is not None and workspace.scim_credentials != "keys"
+        if workspace is None or workspace.scim_credentials == "keys":
+            return "the workspace accepts API keys alone (scimCredentials)"
+        if workspace.is_ipsie and client.auth != PRIVATE_KEY:
+            return "the profile of the workspace, ipsie, accepts private_key_jwt alone"
+        return None
 
     async def get(self, workspace: int, connection: str, client_id: str) -> OAuthClient:
         """Return a client of a connection.
@@ -173,7 +177,16 @@ class OAuthClients:
 
         Returns:
             The client, and its secret, which is not stored; None for PRIVATE_KEY.
+
+        Raises:
+            ScimError: 400 if the workspace has too many; 409 if its profile forbids secrets.
         """
+        if by.workspace.is_ipsie and auth != PRIVATE_KEY:
+            raise ScimError(
+                409,
+                f"auth: the profile of the workspace, ipsie, accepts {PRIVATE_KEY} alone; send the"
+                " public keys of the client as jwks or jwksUri",
+            )
         workspace = by.workspace.id
         if await self._accounts.count_items(workspace, CLIENT_KIND) >= MAX_CLIENTS:
             raise invalid_value(

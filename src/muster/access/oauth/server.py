@@ -120,10 +120,9 @@ class TokenServer:
             raise OAuthError("unsupported_grant_type", f"grant_type: expected {GRANT}")
         presented = _presented(form, request.authorization)
         client = await self._authenticated(presented, request)
-        if not await self._clients.may_ask(client):
-            raise OAuthError(
-                "unauthorized_client", "the workspace accepts API keys alone (scimCredentials)"
-            )
+        refusal = await self._clients.refusal(client)
+        if refusal is not None:
+            raise OAuthError("unauthorized_client", refusal)
         wanted = form.get("scope", SCOPE)
         if set(wanted.split()) - {SCOPE}:
             raise OAuthError("invalid_scope", f"scope: the only scope is {SCOPE}")

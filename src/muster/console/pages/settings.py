@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from muster.access import allowlist
+from muster.access import allowlist, profiles
 from muster.access.connections import Connection
 from muster.access.permissions import SETTINGS
 from muster.access.settings import NUMBERS, OPTIONAL, WorkspaceSettings, shown
@@ -16,7 +16,7 @@ from muster.http.management.validation import read_body
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, invalid_value
 from muster.scim.values import Json
-from muster.storage.port.accounts import Workspace
+from muster.storage.port.accounts import IPSIE, Workspace
 
 _SWITCHES = (
     "strict",
@@ -25,6 +25,8 @@ _SWITCHES = (
     "uniqueGroupNames",
     "requireSecondFactor",
 )
+_PROFILED = ("strict", "contract", "uniqueGroupNames", "scimCredentials", "rateLimit")
+"""The settings that a profile sets when it is chosen."""
 _MAX_DIGITS = 9
 _LABELS = {
     "contract": "Response status codes",
@@ -41,6 +43,7 @@ _LABELS = {
     "changesDays": "Keep changes",
     "requireSecondFactor": "Two-factor authentication of administrators",
     "scimCredentials": "Credentials for SCIM",
+    "profile": "SCIM profile",
 }
 _WORDS = {
     "rfc7644": "RFC 7644",
@@ -52,6 +55,8 @@ _WORDS = {
     "any": "API keys and OAuth",
     "oauth": "OAuth only",
     "keys": "API keys only",
+    "none": "None",
+    "ipsie": "IPSIE account lifecycle",
 }
 _KEPT = ("requestsDays", "changesDays")
 """The settings in days."""
@@ -132,15 +137,19 @@ class SettingsPages:
         raw |= {name: visit.text(name) for name in ("contract", "guardMode")}
         # The form of an earlier version, open in a browser, has no such field.
         raw["scimCredentials"] = visit.text("scimCredentials") or visit.there().scim_credentials
+        raw["profile"] = visit.text("profile") or visit.there().profile
         raw["ipAllowlist"] = allowlist_of(visit.text("ipAllowlist"))
         raw["confirmLockout"] = visit.text("confirmLockout") == "on"
         try:
             raw |= {name: _number(visit, name) for name in NUMBERS}
+            if raw["profile"] == IPSIE and not visit.there().is_ipsie:  # it sets these itself
+                raw = {name: value for name, value in raw.items() if name not in _PROFILED}
             given = read_body(SettingsChange, raw)
             changed = has_changed(visit, shown(visit.there()))
             if changed or visit.text("reviewed") != "on":
                 self._settings.check(visit.administrator, given.changes(), given.confirm_lockout)
-                found = _changes(visit.there(), replace(visit.there(), **given.changes()))
+                fields = profiles.completed(visit.there(), given.changes())
+                found = _changes(visit.there(), replace(visit.there(), **fields))
                 if found and (changed or any(name not in _UNREVIEWED for name in found)):
                     return self._review(visit, list(found.values()), changed)
             visit.workspace = await self._settings.change(
@@ -223,7 +232,7 @@ def _kept(workspace: Workspace) -> dict[str, Any]:
 
 def _given(visit: Visit) -> dict[str, Any]:
     """Return the submitted values, so that a rejected form keeps them."""
-    texts = ("contract", "guardMode", "scimCredentials", "ipAllowlist", *NUMBERS)
+    texts = ("contract", "guardMode", "scimCredentials", "profile", "ipAllowlist", *NUMBERS)
     return {name: visit.text(name) for name in texts} | {
         name: visit.text(name) == "on" for name in _SWITCHES
     }

@@ -135,8 +135,10 @@ async def enforced(
 
     Raises:
         Withheld: The guard or a switch forbids one of the writes.
+        ScimError: 403 if the profile of the workspace forbids it.
         StorageError: The errors of `Resources.write_all`.
     """
+    caller.check_may_write()
     if caller.overrides:
         await _note(storage, caller, "override", {"attempted": attempted, "resources": list(ids)})
     try:

@@ -95,6 +95,7 @@ class Scim:
             connection=grant.connection.stored_id,
             barred=grant.barred,
             guard_reset=grant.connection.guard_reset,
+            over_scim=True,
         )
         endpoint, _, name = request.path[_UNDER_ROOT:].rstrip("/").partition("/")
         resource_type = registry.types.get(f"/{endpoint}")
@@ -302,7 +303,9 @@ class Scim:
             raise not_found("/ServiceProviderConfig has no sub-resources")
         grant = request.grant
         credentials = "any" if grant is None else grant.workspace.scim_credentials
-        content = discovery.service_provider_config(self._limits, self._base(request), credentials)
+        profiled = grant is not None and grant.workspace.is_ipsie
+        base = self._base(request)
+        content = discovery.service_provider_config(self._limits, base, credentials, profiled)
         return json_response(200, content, answer_type(request))
 
     def _resource_types(self, request: Request, registry: Registry, name: str) -> Response:

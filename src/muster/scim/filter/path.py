@@ -85,5 +85,6 @@ def _with_filter(text: str, place: Place, dialect: Dialect) -> Target:
 def _place(text: str, resource_type: ResourceType, dialect: Dialect, where: str) -> Place:
     place = resource_type.place(text) or bare_place(text, resource_type, dialect, where)
     if place is None:
+        dialect.ignore(text, f"{where}: ")
         raise invalid_path(f"{where}: {resource_type.name} has no attribute {text[:100]!r}")
     return place

@@ -71,14 +71,18 @@ def authentication_schemes(credentials: str, root: str) -> list[dict[str, Any]]:
     return found
 
 
-def service_provider_config(limits: Limits, base: str, credentials: str = "any") -> dict[str, Any]:
+def service_provider_config(
+    limits: Limits, base: str, credentials: str = "any", interoperable: bool = False
+) -> dict[str, Any]:
     """Return the ServiceProviderConfig (RFC 7643 section 5).
 
     Args:
         limits: The limits.
         base: The URL that ends in /scim/v2.
         credentials: The credentials that the workspace accepts.
+        interoperable: Whether the workspace has the interoperability profile, and so no passwords.
     """
+    conformant = {"interopProfileConformant": True} if interoperable else {}
     return {
         "schemas": [SERVICE_PROVIDER_CONFIG],
         "patch": {"supported": True},
@@ -88,7 +92,7 @@ def service_provider_config(limits: Limits, base: str, credentials: str = "any")
             "maxPayloadSize": limits.max_body,
         },
         "filter": {"supported": True, "maxResults": limits.max_results},
-        "changePassword": {"supported": True},
+        "changePassword": {"supported": not interoperable},
         "sort": {"supported": True},
         "etag": {"supported": True},
         "authenticationSchemes": authentication_schemes(credentials, base.removesuffix("/scim/v2")),
@@ -100,6 +104,7 @@ def service_provider_config(limits: Limits, base: str, credentials: str = "any")
             "maxPageSize": limits.max_results,
             "cursorTimeout": limits.cursor_seconds,
         },
+        **conformant,
         "meta": {
             "resourceType": "ServiceProviderConfig",
             "location": f"{base}/ServiceProviderConfig",

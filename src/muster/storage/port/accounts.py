@@ -11,6 +11,9 @@ from muster.storage.port.items import Item
 ACTIVE, SUSPENDED, DELETED, ERASING = "active", "suspended", "deleted", "erasing"
 """The states of a workspace."""
 WORKSPACE_STATES = (ACTIVE, SUSPENDED, DELETED, ERASING)
+NO_PROFILE, IPSIE = "none", "ipsie"
+PROFILES = (NO_PROFILE, IPSIE)
+"""The profiles that a workspace can have; see access/profiles.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class Workspace:
         suspended: Why programs get no answers; None if they do.
         deleted: When it was deleted; None if it was not.
         scim_credentials: `any`, `oauth` or `keys`: the credentials that SCIM accepts.
+        profile: `none`, or `ipsie`: IPSIE's account lifecycle profile, which requires some settings
+            and narrows what SCIM accepts.
     """
 
     id: int
@@ -93,6 +98,12 @@ class Workspace:
     suspended: Suspension | None = None
     deleted: Deletion | None = None
     scim_credentials: str = "any"
+    profile: str = NO_PROFILE
+
+    @property
+    def is_ipsie(self) -> bool:
+        """Whether IPSIE's profile applies."""
+        return self.profile == IPSIE
 
     @property
     def state(self) -> str:

@@ -17,7 +17,7 @@ from muster.storage.port.items import Item
 from muster.storage.port.resources import UNCACHED_KINDS
 from muster.storage.records.sealing import open_item
 
-_DETAILS = frozenset({"display_name", "suspended", "deleted", "scim_credentials"})
+_DETAILS = frozenset({"display_name", "suspended", "deleted", "scim_credentials", "profile"})
 """The attributes of a workspace in the column `details`.
 
 They are not among the settings, because a replica of a version that does not know them drops them

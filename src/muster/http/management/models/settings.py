@@ -16,10 +16,12 @@ from muster.access.settings import (
     SCIM_CREDENTIALS,
 )
 from muster.http.management.models.base import Answer, Body, OneOf, example_of_a_change
+from muster.storage.port.accounts import PROFILES
 
 Contract = Annotated[str, OneOf(CONTRACTS)]
 GuardMode = Annotated[str, OneOf(GUARD_MODES)]
 ScimCredentials = Annotated[str, OneOf(SCIM_CREDENTIALS)]
+Profile = Annotated[str, OneOf(PROFILES)]
 
 
 class AllowlistEntry(Answer):
@@ -173,6 +175,9 @@ class SettingsChange(Body):
     scim_credentials: ScimCredentials = "any"
     """The credentials that SCIM accepts: `oauth` refuses API keys, `keys` refuses OAuth clients and
     trusts. API keys always open the management API."""
+    profile: Profile = "none"
+    """The profile: `ipsie` is IPSIE's account lifecycle profile. It sets `strict`, `contract`,
+    `uniqueGroupNames`, `scimCredentials` and `rateLimit` as it requires them, and keeps them so."""
     confirm_lockout: bool = False
     """Set this to change `ipAllowlist` so that it excludes the address of this request."""
 
@@ -221,3 +226,6 @@ class SettingsAnswer(Answer):
     scimCredentials: ScimCredentials
     """The credentials that SCIM accepts: `oauth` refuses API keys, `keys` refuses OAuth clients and
     trusts. API keys always open the management API."""
+    profile: Profile
+    """The profile: `ipsie` is IPSIE's account lifecycle profile. It sets `strict`, `contract`,
+    `uniqueGroupNames`, `scimCredentials` and `rateLimit` as it requires them, and keeps them so."""
