@@ -81,6 +81,9 @@ bench: install ## measure the table of bench/README.md (needs wrk, and npm for S
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.lock
 	$(BIN)/python -m bench
 
+conformance: install ## run the conformance suites on both engines, about 10 minutes; SUITE=okta-spec runs one
+	$(BIN)/python -m conformance $(if $(SUITE),--suite $(SUITE))
+
 torture: install ## a hundred kill -9 of the server, and as many of PostgreSQL, under load
 	TMPDIR=$${TMPDIR:-/var/tmp} MUSTER_TEST_ROUNDS=100 $(BIN)/python -m pytest -s --timeout 3600 -k kill_9
 
@@ -114,4 +117,4 @@ audit: install ## known vulnerabilities and licences of the locked packages; nee
 clean: ## remove everything that the targets above created
 	rm -rf .venv .build src/muster/http/guide/site .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: docs docs-serve explore screenshots reference help install serve check fast test coverage lint format bench torture soak lock build audit clean
+.PHONY: docs docs-serve explore screenshots reference help install serve check fast test coverage lint format bench conformance torture soak lock build audit clean

@@ -3,9 +3,16 @@
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi import checks as _openapi_checks  # noqa: F401 (registers them)
+
+from conformance.suites.openapi import (
+    CHECKS,
+    UNUSED_CHECKS,
+    check_management,
+    check_scim,
+    document,
+    operations,
+)
 
 USER_OPERATIONS = ["findUsers", "createUser", "getUser", "updateUser", "patchUser", "deleteUser"]
 DISCOVERY = [
@@ -100,37 +107,11 @@ PLATFORM = [
     ),
 ]
 """The operations of the platform API, which tests/http/platform tries with wrong values."""
-UNUSED_CHECKS = {
-    "negative_data_rejection": (
-        "SCIM takes requests that the document's schemas do not describe: a startIndex below 1 is 1 (RFC 7644 section 3.4.2.4),"
-        " unknown attributes are ignored, and lenient workspaces read the dialects of clients."
-    ),
-    "positive_data_acceptance": (
-        "The document cannot describe the syntax of filters and paths, unique values, or attributes that depend on each other."
-    ),
-    "use_after_free": "It follows resources over several operations; tests/http and tests/contract do that by name.",
-    "ensure_resource_availability": "As use_after_free.",
-    "object_level_authorization": "It needs two sets of credentials; tests/outside/test_isolation.py has two workspaces.",
-}
-"""The checks of schemathesis that are not run, and why."""
-CHECKS = schemathesis.checks.CHECKS.get_by_names(
-    [name for name in schemathesis.checks.CHECKS.get_all_names() if name not in UNUSED_CHECKS]
-)
-
-
-MANAGEMENT_CHECKS = schemathesis.checks.CHECKS.get_by_names(
-    [
-        name
-        for name in schemathesis.checks.CHECKS.get_all_names()
-        if name not in UNUSED_CHECKS or name == "negative_data_rejection"
-    ]
-)
-"""The management REST has shapes of its own: a request that contradicts them must be refused."""
 
 
 @pytest.fixture(scope="module")
 def openapi(server):
-    return schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    return document(server.url)
 
 
 def test_the_list_is_whole(server):
@@ -144,43 +125,23 @@ def test_the_list_is_whole(server):
     }
 
 
+def test_the_operations_are_those_of_their_kinds(openapi):
+    assert {kind: sorted(found) for kind, found in operations(openapi).items()} == {
+        "scim": sorted(OPERATIONS),
+        "management": sorted(MANAGEMENT),
+        "platform": sorted(PLATFORM),
+    }
+
+
 def test_every_check_is_run_or_has_a_reason():
     assert set(UNUSED_CHECKS) < set(schemathesis.checks.CHECKS.get_all_names())
     assert len(CHECKS) == 9
 
 
-FRAMING = {
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-}
-
-
-def unframed(case):
-    """Drop headers of the connection, which the HTTP server itself checks."""
-    for name in [name for name in case.headers or () if name.lower() in FRAMING]:
-        del case.headers[name]
-    return case
-
-
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_every_operation(openapi, tokens, operation_id, mode):
-    operation = openapi.find_operation_by_id(operation_id)
-    headers = {"Authorization": f"Bearer {tokens['default']}"}
-
-    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy(generation_mode=mode))
-    def run(case):
-        response = unframed(case).call(headers=headers)
-        case.validate_response(response, checks=CHECKS)
-
-    run()
+    check_scim(openapi, operation_id, mode, tokens["default"])
 
 
 @pytest.fixture(scope="module")
@@ -192,19 +153,4 @@ def administrator(server):
 
 @pytest.mark.parametrize("operation_id", MANAGEMENT)
 def test_every_operation_of_the_management_rest(openapi, administrator, operation_id):
-    operation = openapi.find_operation_by_id(operation_id)
-
-    @settings(max_examples=15, suppress_health_check=list(HealthCheck))
-    @given(
-        case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
-        | operation.as_strategy()
-    )
-    def run(case):
-        checks = MANAGEMENT_CHECKS
-        if operation_id == "findChanges" and case.query and "wait" in case.query:
-            case.query.pop("wait")  # it would wait; without it a wrong request may be a right one
-            checks = CHECKS
-        response = unframed(case).call(headers={"Authorization": f"Bearer {administrator}"})
-        case.validate_response(response, checks=checks)
-
-    run()
+    check_management(openapi, operation_id, administrator)
