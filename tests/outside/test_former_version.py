@@ -49,7 +49,7 @@ def test_an_old_replica_serves_during_the_migration_and_beside_the_new_one(tmp_p
     if source is None:  # an archive of the source, without the history
         former.database(tmp_path / "muster.db")
         with InProcessServer(tmp_path) as new:
-            assert former.execute(tmp_path / "muster.db") > 0
+            assert former.execute(tmp_path / "muster.db")
             is_intact(new)
         return
     options = {"MUSTER_RATE_LIMIT": "0"}

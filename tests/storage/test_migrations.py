@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import NullPool, create_engine, text
 
+from muster.access.connections import Connections
 from muster.directory.caller import Caller
 from muster.directory.service import Directory, Search
 from muster.events.webhooks.endpoints import WEBHOOK_KIND
@@ -23,8 +24,10 @@ from muster.storage.port.resources import BASE
 from muster.storage.records.webhooks import WebhookStates
 from muster.storage.sqlite import SqliteStorage
 from muster.storage.tables import metadata
+from muster.upkeep.audit_verification import verify
 from muster.upkeep.check import CheckReport, check, findings
 from tests.storage.conftest import ENGINES, Bench
+from tests.support import former
 from tests.support.people import person
 
 
@@ -130,6 +133,40 @@ def test_migration_indexes_inactive_users(here):
         ]
 
     assert here.run(look()) == []
+
+
+def test_statements_of_the_former_version_are_valid_after_the_migration(tmp_path):
+    """A replica of it, which has no other statements, goes on while the others are replaced."""
+    path = former.database(tmp_path / "m.db")
+    storage = SqliteStorage(str(path))
+    assert asyncio.run(storage.migrate())[0] == "0008"
+    executed = former.execute(path)
+    for table in ("resources", "members", "changes", "api_keys", "configuration", "requests"):
+        assert any(f" INTO {table} " in statement for statement in executed), table
+
+    async def look():
+        await storage.start()
+        found = await check(storage, False, print)
+        [workspace] = await storage.workspaces()
+        kind = registry().types["/Users"]
+        listed = await Directory(storage).find(Caller(workspace, "a", "r"), kind, Search())
+        verified = await verify(storage, print)
+        assert (verified.broken, verified.rows > 5) == (0, True)
+        keys = await storage.keys(workspace.id)
+        owned = await Connections(storage).owned(workspace.id)
+        await storage.close()
+        return (
+            found.found,
+            listed.total,
+            {key.connection for key in keys},
+            owned["default"],
+            workspace,
+        )
+
+    found, total, owners, owned, workspace = asyncio.run(look())
+    assert (found, total, owners) == (0, 3, {None})
+    assert owned == {"User": 3, "Group": 1}
+    assert (workspace.guard_mode, workspace.rate_limit, workspace.state) == ("hold", 500, "active")
 
 
 FROZEN = {
