@@ -71,7 +71,7 @@ lint: install ## ruff, mypy --strict, import layers, zizmor
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file bench/mypy.ini
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --offline --quiet --persona=pedantic .github/workflows
+	$(BIN)/zizmor --offline --quiet --persona=pedantic .github
 
 format: install ## reformat and fix with ruff
 	$(BIN)/ruff check --fix .

@@ -77,11 +77,15 @@ def test_the_tests_run_on_every_supported_python():
     assert f"| Python | {supported[0]} to {supported[-1]} |" in policy
 
 
-@each_workflow
 @pytest.mark.outside
-def test_the_schema_of_workflows_finds_nothing(path):
+@pytest.mark.parametrize(
+    ("schema", "paths"),
+    [("github-workflows", WORKFLOWS), ("dependabot", [GITHUB / "dependabot.yml"])],
+    ids=["workflows", "dependabot"],
+)
+def test_the_schema_of_the_files_finds_nothing(schema, paths):
     program = Path(sys.executable).parent / "check-jsonschema"
-    command = [program, "--builtin-schema", "vendor.github-workflows", path]
+    command = [program, "--builtin-schema", f"vendor.{schema}", *paths]
     ran = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
@@ -100,7 +104,7 @@ def test_a_workflow_with_a_flaw_is_found(tmp_path):
     assert found.returncode != 0
     for audit in ("template-injection", "unpinned-uses", "dangerous-triggers", "artipacked"):
         assert audit in found.stdout
-    assert _zizmor(*WORKFLOWS).returncode == 0
+    assert _zizmor(GITHUB).returncode == 0
 
 
 def _zizmor(*paths):
