@@ -59,8 +59,9 @@ coverage: install ## measure the lines and branches that the tests run; ONLY as 
 	$(BIN)/coverage report
 	$(BIN)/python -m tests.support.coverage_figures $(if $(ONLY),,--at-least 95)
 
-screenshots: install ## take the pictures of the console's pages in docs/images
+screenshots: install ## take the pictures of the console and of the tutorials in docs/images
 	$(BIN)/python -m tests.console.screenshots
+	$(BIN)/python -m tests.tutorials.pictures
 
 reference: install ## write the pages of docs/reference that are generated from the code
 	$(BIN)/python -m tools.reference

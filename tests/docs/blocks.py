@@ -15,6 +15,7 @@ block that cannot run here has a comment on the line before: `<!-- not run: reas
 
 import json
 import re
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ def problem_of(block: Block) -> str | None:
         elif block.kind == "toml":
             tomllib.loads(block.text)
         elif block.kind == "python":
-            compile(block.text, str(block), "exec")
+            compile(textwrap.dedent(block.text), str(block), "exec")
     except (ValueError, SyntaxError, yaml.YAMLError) as error:
         return str(error)
     return None

@@ -24,7 +24,11 @@ def _named(paths):
 
 
 PAGES = documents()
-RUNNING = [path for path in PAGES if any(block.runs for block in blocks(path))]
+FOLLOWED = ROOT / "docs" / "tutorials"
+"""Pages whose blocks tests/tutorials runs: they need several terminals, and a browser between."""
+RUNNING = [
+    path for path in PAGES if path.parent != FOLLOWED and any(block.runs for block in blocks(path))
+]
 
 
 @pytest.mark.parametrize("path", _named(PAGES))
