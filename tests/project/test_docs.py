@@ -23,6 +23,8 @@ from muster.scim import bounds, patch
 from muster.scim.filter import grammar, lexer
 from muster.scim.schema import discovery
 from muster.serving import server as serving
+from muster.storage.port.accounts import Workspace
+from muster.storage.port.resources import Guard
 from muster.storage.query import turns
 from muster.storage.sqlite import writer
 from tests.http.management.test_router import ROUTES
@@ -134,6 +136,27 @@ def _tests():
     """The names of all tests."""
     texts = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
     return set(re.findall(r"^(?:async )?def (test_\w+)", "\n".join(texts), re.M))
+
+
+def test_the_page_of_the_guard_has_the_defaults_and_examples_of_the_code():
+    text = (ROOT / "docs/explanation/guard.md").read_text()
+    shown = dict(re.findall(r"^\| `(guard\w+)` \| `?(\w+)`? \|", text, re.M))
+    standing = workspace_defaults()
+    assert shown == {
+        "guardMode": standing.guard_mode,
+        "guardShare": str(standing.guard_share),
+        "guardLeast": str(standing.guard_least),
+    }
+    limit = Guard("", standing.guard_share, standing.guard_least, holds=True)
+    [examples] = re.findall(
+        r"(\S+) people may lose access in a workspace of (\S+), and (\S+) in one of (\S+)\.", text
+    )
+    allowed, users, more, many = (int(number.replace(",", "")) for number in examples)
+    assert (limit.allowed(users, 0), limit.allowed(many, 0)) == (allowed, more)
+
+
+def workspace_defaults():
+    return Workspace(1, "w", "rfc7644", strict=False, created="")
 
 
 def test_the_index_of_decisions_has_every_page_with_its_title():
