@@ -63,14 +63,7 @@ class Block:
 
 def documents() -> list[Path]:
     """The documents with code blocks: the README and every page of the site."""
-    pages = sorted((ROOT / "docs").rglob("*.md"))
-    return [ROOT / "README.md", *(page for page in pages if not _has_no_kind(page))]
-
-
-def _has_no_kind(page: Path) -> bool:
-    """Whether a page has not been moved yet to the folder of its kind."""
-    folder = page.parent.relative_to(ROOT / "docs").as_posix()
-    return folder == "identity-providers" or (folder == "." and page.name != "index.md")
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(path: Path) -> list[Block]:

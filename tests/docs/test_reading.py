@@ -20,12 +20,14 @@ def chromium():
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    """A service with the documentation in it."""
+    """A service with the documentation in it, whose proxy keeps the path of the public URL."""
     site = tmp_path / "site"
     pack(build(), site)
     monkeypatch.setattr(pages, "FOLDER", site)
-    with ListeningServer(tmp_path) as server:
-        yield server
+    server = ListeningServer(tmp_path)
+    server.environment["MUSTER_BASE_URL"] = f"{server.url}/idp"
+    with server:
+        yield f"{server.url}/idp"
 
 
 @pytest.mark.xdist_group("site")
@@ -35,8 +37,8 @@ def test_a_reader_searches_in_the_theme_of_their_device_and_no_other_host_is_ask
     page = chromium.new_page(color_scheme="dark")
     watched = Watched(page)
     elsewhere = []
-    page.on("request", lambda sent: sent.url.startswith(served.url) or elsewhere.append(sent.url))
-    page.goto(f"{served.url}/docs/guide/")
+    page.on("request", lambda sent: sent.url.startswith(served) or elsewhere.append(sent.url))
+    page.goto(f"{served}/docs/guide")
     assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
     page.keyboard.press("/")
     page.keyboard.type("hash chain", delay=20)

@@ -1,4 +1,4 @@
-"""The documents are true: the README's tour runs, and its tables are complete."""
+"""The documents are true: the README's tour runs, and the tables are complete."""
 
 import re
 import subprocess
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from muster.access import protection
-from muster.access.permissions import ADMIN, SCIM
 from muster.config import Settings
 from muster.console import web
 from muster.console.navigation import GROUPS
@@ -31,6 +30,8 @@ from tests.http.management.test_router import ROUTES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+REFERENCE = ROOT / "docs" / "reference"
+SETTINGS = (REFERENCE / "settings.md").read_text()
 
 
 @pytest.mark.outside
@@ -65,7 +66,7 @@ def test_every_block_of_the_tour_runs(server, tmp_path):
 
 
 def test_the_table_of_settings_is_the_settings():
-    rows = dict(re.findall(r"^\| `MUSTER_(\w+)` \|(.*?)\|", README, re.M))
+    rows = dict(re.findall(r"^\| `MUSTER_(\w+)` \|[^|]*\|(.*?)\|", SETTINGS, re.M))
     assert {name.lower() for name in rows} == set(Settings.model_fields)
     for name, field in Settings.model_fields.items():
         shown = rows[name.upper()].strip(" `")
@@ -81,7 +82,7 @@ def test_the_table_of_settings_is_the_settings():
 
 
 def test_the_example_configuration_is_read(tmp_path, monkeypatch):
-    [example] = re.findall(r"```toml\n(.*?)```", README, re.S)
+    [example] = re.findall(r"```toml\n(.*?)```", SETTINGS, re.S)
     (tmp_path / "muster.toml").write_text(example)
     monkeypatch.chdir(tmp_path)
     read = Settings().model_dump(include=set(tomllib.loads(example)))
@@ -179,7 +180,8 @@ def test_the_glossary_is_in_order():
 
 
 def test_the_table_of_the_console_is_its_menu():
-    table = README.partition("| menu | page | contents |")[2].partition("\n\n")[0]
+    text = (REFERENCE / "console.md").read_text()
+    table = text.partition("| menu | page | contents |")[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()[2:]]
     shown = [(menu, title) for menu, titles in rows for title in titles.split(", ")]
     pages = [(group.title, page.title) for group in GROUPS for page in group.pages]
@@ -190,19 +192,32 @@ def test_the_table_of_the_console_is_its_menu():
     ]
 
 
-def test_the_table_of_the_management_api_is_its_routes():
-    table = README.partition("## The management API")[2].partition("\n## ")[0]
+def test_the_pages_of_the_management_api_have_each_route_with_its_permission():
+    text = "".join(path.read_text() for path in sorted(REFERENCE.glob("management-*.md")))
+    sections = dict(re.findall(r"^`(\w+ /api/v1/\S+)`\n(.*?)(?=^### |^## |\Z)", text, re.M | re.S))
+    for method, path, permission in ROUTES:
+        found = [
+            section
+            for heading, section in sections.items()
+            if re.fullmatch(re.sub(r"{\w+}", "[^/]+", heading.partition("/api/v1")[2]), path)
+            and heading.startswith(f"{method} ")
+        ]
+        assert found, (method, path)
+        assert any(f"`{permission}`" in section for section in found), (method, path)
+
+
+def test_the_readme_is_short_and_its_figures_are_those_of_the_benchmarks():
+    assert len(README.splitlines()) <= 150
+    table = README.partition("## Speed")[2].partition("\n## ")[0]
     rows = [
         [cell.strip() for cell in line.split("|")[1:-1]]
         for line in table.splitlines()
-        if line.startswith("| ")
+        if re.match(r"\|[^|]*\| [\d,]+ \|", line)
     ]
-    permissions = {path: cells[2] for cells in rows for path in re.findall(r"`(/[^`]+)`", cells[1])}
-    for method, path, permission in ROUTES:
-        named = [row for row in permissions if re.match(re.sub(r"{\w+}", "[^/]+", row), path)]
-        assert named, path
-        short = {ADMIN: "Admin", SCIM: "SCIM"}.get(permission, permission)
-        assert short in permissions[max(named, key=len)], (method, path)
+    assert 5 <= len(rows) <= 8
+    measured = (ROOT / "bench" / "README.md").read_text()
+    for _, rate, half, most in rows:
+        assert f"| {rate}/s | {half} | {most} |" in measured, rate
 
 
 def _limits():

@@ -140,5 +140,5 @@ def test_a_key_that_is_refused_is_not_used_and_a_platform_key_opens_the_platform
     page.get_by_label("API key").fill(platform_key)
     page.get_by_role("button", name="Use key").click()
     page.locator("#state", has_text="now use this key").wait_for()
-    status, _ = _answer(_operation(page, "Platform", "findWorkspaces"))
+    status, _ = _answer(_operation(page, "Workspaces", "findWorkspaces"))
     assert status == 200
