@@ -1,6 +1,7 @@
 """Administrators and sessions under concurrent changes, on every engine."""
 
 import asyncio
+import re
 import tempfile
 import unicodedata
 from dataclasses import replace
@@ -11,7 +12,12 @@ import pyotp
 import pytest
 
 from muster.access import administrators
-from muster.access.administrators import Administrators, NotSignedIn, all_permissions
+from muster.access.administrators import (
+    Administrators,
+    NotSignedIn,
+    all_permissions,
+    new_recovery_codes,
+)
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
@@ -281,6 +287,18 @@ def test_turning_off_two_factor_requires_password_and_code(clocked):
     clocked.here.run(off(clocked.standing(), PASSWORD, clocked.code(), HERE))
     assert clocked.standing().totp is None
     assert clocked.signs_in("")
+
+
+def test_recovery_codes_have_80_random_bits_and_fit_into_the_forms():
+    """Only their SHA-256 is stored, without a salt: a few bits less could be searched."""
+    codes = [code for _ in range(20) for code in new_recovery_codes()]
+    assert len(set(codes)) == 160
+    for code in codes:
+        assert re.fullmatch(r"[a-z2-7]{4}(-[a-z2-7]{4}){3}", code)
+    for position in range(19):
+        kinds = {code[position] for code in codes}
+        assert kinds == {"-"} if position in (4, 9, 14) else len(kinds) > 20
+    assert len(codes[0]) <= 20  # as many as the sign-in form of earlier versions takes
 
 
 def test_a_recovery_code_turns_off_two_factor(clocked):

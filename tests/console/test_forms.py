@@ -17,7 +17,7 @@ from tests.support.people import group, name, person, replace
 from tests.support.tenant import administer
 
 SECRET = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[0-9a-f]{6}-[0-9a-f]{6}"
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]+|whsec_[\w+/=]+|first\?token=[\w-]+|(?<=<code>)[a-z2-7]{4}(?:-[a-z2-7]{4}){3}"
     r"|(?<=Client secret: <code class=.copyable.>)[\w-]+"
     r"|/setup/[\w-]{43}"
 )

@@ -1,5 +1,6 @@
 """Console administrators: accounts, sign-in, sessions and 2FA codes."""
 
+import base64
 import contextlib
 import hashlib
 import hmac
@@ -805,8 +806,18 @@ def check_name(name: str) -> str:
 
 
 def new_recovery_codes() -> list[str]:
-    """Return new recovery codes; only their hashes are stored."""
-    return [f"{secrets.token_hex(3)}-{secrets.token_hex(3)}" for _ in range(_RECOVERY_CODES)]
+    """Return new recovery codes; only their hashes are stored.
+
+    Each has 80 random bits in four groups of base32, so that a hash in a stolen backup does not
+    lead back to it.
+    """
+    return [
+        "-".join(code[start : start + 4] for start in range(0, len(code), 4))
+        for code in (
+            base64.b32encode(secrets.token_bytes(10)).decode().lower()
+            for _ in range(_RECOVERY_CODES)
+        )
+    ]
 
 
 def all_permissions() -> dict[str, list[str]]:
