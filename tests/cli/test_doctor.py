@@ -2,6 +2,7 @@
 
 import json
 
+from tests.http.management.test_connections import connect, scim_of
 from tests.support.people import patch, person
 from tests.support.tenant import Tenant
 
@@ -30,3 +31,15 @@ def test_each_problem_names_its_client_advice_and_latest_request(server):
     for row in found.values():
         assert row["advice"] in table
         assert row["client"] in table
+
+
+def test_each_problem_names_the_connection_of_its_client(server):
+    with Tenant(server) as tenant:
+        okta = connect(tenant, name="Okta")
+        scim_of(tenant, okta).get("/Users/unknown")
+        tenant.scim.get("/Groups/unknown")
+        tenant.recorded(2)
+        said = server.muster("doctor", "--workspace", tenant.name, "--json").stdout
+        table = server.muster("doctor", "--workspace", tenant.name).stdout
+    assert {row["connection"] for row in json.loads(said)} == {okta["id"], "default"}
+    assert all(name in table for name in ("Okta", "default"))
