@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from muster.access import protection
+from muster.access import platform_keys, protection, setup_links
+from muster.access.connections import MAX_CONNECTIONS
+from muster.base.brand import MAX_LOGO
 from muster.config import Settings
 from muster.console import web
 from muster.console.navigation import GROUPS
@@ -26,6 +28,7 @@ from muster.storage.port.accounts import Workspace
 from muster.storage.port.resources import Guard
 from muster.storage.query import turns
 from muster.storage.sqlite import writer
+from muster.upkeep.trimmer import USAGE_DAYS
 from tests.http.management.test_router import ROUTES
 
 ROOT = Path(__file__).parents[2]
@@ -252,6 +255,12 @@ def test_the_limits_are_those_of_the_code():
         "lines of a CSV file to import, blank ones included": [table.MAX_LINES],
         "columns of a CSV file to import": [table.MAX_COLUMNS],
         "protected users": [protection.MOST_PROTECTED],
+        "connections of a workspace": [MAX_CONNECTIONS],
+        "set-up links that work": [setup_links.MAX_LINKS],
+        "set-up links that are over": [setup_links.MAX_ENDED],
+        "bytes of the logo of the brand": [MAX_LOGO],
+        "active platform keys of the installation": [platform_keys.MAX_KEYS],
+        "days that usage figures are kept": [USAGE_DAYS],
         "CSV imports that are stored": [store._MOST],
         "changes in an answer of the feed or the audit log": [feed.MAX_ROWS],
         "sending one chunk of a streamed answer": [message.SEND_SECONDS],
