@@ -4,9 +4,9 @@ Set ENTRA_TENANT_URL, ENTRA_TOKEN_ENDPOINT, ENTRA_CLIENT_ID and ENTRA_CLIENT_SEC
 of the set-up page, and run one of:
 
     .venv/bin/python examples/providers/entra.py test
-    .venv/bin/python examples/providers/entra.py provision "Grace Hopper" grace@example.com Research
-    .venv/bin/python examples/providers/entra.py department grace@example.com Engineering
-    .venv/bin/python examples/providers/entra.py disable grace@example.com
+    .venv/bin/python examples/providers/entra.py provision "Alan Turing" alan@example.com Research
+    .venv/bin/python examples/providers/entra.py department alan@example.com Engineering
+    .venv/bin/python examples/providers/entra.py disable alan@example.com
 """
 
 import os

@@ -71,8 +71,9 @@ class Lesson:
         return {
             "http://127.0.0.1:8080": lambda: self.server.url,
             "127.0.0.1:8000": lambda: f"127.0.0.1:{ours}",
+            "127.0.0.1:8001": lambda: f"127.0.0.1:{ours}",
             "--port 8000": lambda: f"--port {ours}",
-            "noreload 8000": lambda: f"noreload {ours}",
+            "noreload 8001": lambda: f"noreload {ours}",
         }
 
     def instead(self) -> Mapping[str, Callable[[], str]]:
