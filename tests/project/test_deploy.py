@@ -132,6 +132,17 @@ def test_the_files_say_how_to_get_the_first_key():
             parse(command.split())
 
 
+def test_the_image_contains_locked_packages_alone():
+    """Each is checked by its hash; the wheel is built without fetching a build backend."""
+    image = (DEPLOY / "Containerfile").read_text()
+    commands = re.findall(r"pip (?:install|wheel) [^&\n]+", image)
+    assert len(commands) == 4
+    for command in commands:
+        locked = "--require-hashes" in command and command.rstrip(" \\").endswith(".lock")
+        ours = "--no-build-isolation" in command or command.endswith("dist/*.whl")
+        assert locked or ours, command
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace with another user needs root")
 def test_it_serves_as_the_user_of_the_image_on_a_read_only_file_system():
     """No container engine runs here, so the kernel is asked for the same confinement."""
