@@ -45,6 +45,7 @@ def test_the_page_of_a_provider_has_the_fields_of_the_console(name):
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_the_page_of_a_provider_names_its_deviations(name):
     section = (PAGES / f"{name}.md").read_text().partition("## What it does differently")[2]
+    assert ("| row |" in section) == ("reference/dialects.md#the-table" in section)
     rows = re.findall(r"^\|.*\|([^|]*)\|$", section.partition("\n## ")[0], re.M)
     named = set(re.findall(r"`([\w-]+)`", "".join(rows)))
     assert named <= set(QUIRKS)
