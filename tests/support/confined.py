@@ -28,18 +28,18 @@ def run(port: int) -> dict:
     Raises:
         subprocess.CalledProcessError: It could not be confined, or did not serve.
     """
+    root = Path(__file__).parents[2]
     script = f"""
     set -e
     mount -t tmpfs -o mode=0755 none {_PLACE}
-    mkdir {_PLACE}/data {_PLACE}/tmp {_PLACE}/python
+    mkdir {_PLACE}/data {_PLACE}/tmp
     chown {UID}:{UID} {_PLACE}/data {_PLACE}/tmp
-    {_show_python()}
+    {_show([Path(sys.base_prefix), root])}
     mount -o remount,bind,ro /
     cd {_PLACE}/data
     exec setpriv --reuid {UID} --regid {UID} --clear-groups --no-new-privs --bounding-set=-all \
         --inh-caps=-all "$@"
     """
-    root = Path(__file__).parents[2]
     environment = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(root),
@@ -54,19 +54,21 @@ def run(port: int) -> dict:
     return json.loads(done.stdout)
 
 
-def _show_python() -> str:
-    """Return commands that let another user reach Python in a home that only root may enter."""
-    base = Path(sys.base_prefix)
-    hidden = [folder for folder in base.parents if not folder.stat().st_mode & 0o001]
-    if not hidden:
-        return ""
-    outermost, prefix = shlex.quote(str(hidden[-1])), shlex.quote(str(base))
-    return f"""
-    mount --bind {prefix} {_PLACE}/python
-    mount -t tmpfs -o mode=0755 none {outermost}
-    mkdir -p {prefix}
-    mount --bind {_PLACE}/python {prefix}
+def _show(folders: list[Path]) -> str:
+    """Return commands that let another user reach folders in a home that only root may enter.
+
+    Each such folder is bound to another place, its home is covered, and it is bound to its own
+    place again.
     """
+    keep, cover, bring = [], {}, []
+    for number, folder in enumerate(folders):
+        hidden = [each for each in folder.parents if not each.stat().st_mode & 0o001]
+        if hidden:
+            path, kept = shlex.quote(str(folder)), f"{_PLACE}/kept-{number}"
+            keep.append(f"mkdir {kept}; mount --bind {path} {kept}")
+            cover[hidden[-1]] = f"mount -t tmpfs -o mode=0755 none {shlex.quote(str(hidden[-1]))}"
+            bring.append(f"mkdir -p {path}; mount --bind {kept} {path}")
+    return "\n".join([*keep, *cover.values(), *bring])
 
 
 def main() -> None:
