@@ -116,6 +116,6 @@ audit: install ## known vulnerabilities and licences of the locked packages; nee
 	$(BIN)/python -m tools.supply_chain audit requirements/run.lock requirements/build.lock
 
 clean: ## remove everything that the targets above created
-	rm -rf .venv .build src/muster/http/guide/site .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .build .cache src/muster/http/guide/site .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .PHONY: docs docs-serve explore screenshots reference help install serve check fast test coverage lint format bench conformance torture soak lock build audit clean

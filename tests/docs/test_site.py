@@ -5,7 +5,7 @@ import re
 import tomllib
 
 import pytest
-from tools.guide.__main__ import CONFIGURATION, ROOT, build, faults, navigated, pack
+from tools.guide.__main__ import CONFIGURATION, ROOT, faults, navigated, pack
 from tools.guide.site import broken_links, loads_from_elsewhere, read_page, target_of
 
 from muster.http.guide.pages import MANIFEST, Guide
@@ -20,11 +20,6 @@ GROUPS = {
     for title, under in entry.items()
 }
 """The pages below each title of the navigation."""
-
-
-@pytest.fixture(scope="session")
-def site():
-    return build()
 
 
 @pytest.mark.outside

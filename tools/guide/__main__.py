@@ -5,6 +5,7 @@ read the finished HTML, and find pages that the navigation lacks.
 """
 
 import argparse
+import fcntl
 import gzip
 import hashlib
 import json
@@ -43,8 +44,24 @@ class BuildFailed(Exception):
     """The site has a fault."""
 
 
-def build() -> Path:
-    """Build the site with zensical, strictly. Returns its folder."""
+def build(copy: Path | None = None) -> Path:
+    """Build the site with zensical, strictly, in its folder; two builds take turns.
+
+    Args:
+        copy: A folder for a copy, which the next build leaves alone.
+
+    Returns:
+        The folder of the copy, or else of the site.
+    """
+    folder = ROOT / str(_project()["site_dir"])
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _run_zensical()
+        return folder if copy is None else Path(shutil.copytree(folder, copy))
+
+
+def _run_zensical() -> None:
     command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
     done = subprocess.run(
         [*command, "--config-file", str(CONFIGURATION)],
@@ -56,7 +73,6 @@ def build() -> Path:
     output = _COLORS.sub("", done.stdout + done.stderr)
     if done.returncode or "warning" in output.lower():
         raise BuildFailed(output.partition("Traceback")[0])
-    return ROOT / str(_project()["site_dir"])
 
 
 def _project() -> dict[str, Any]:
