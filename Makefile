@@ -113,7 +113,7 @@ build: docs ## build the wheel in dist/, with the documentation in it, and its b
 	$(BIN)/python -m tools.supply_chain materials dist
 
 audit: install ## known vulnerabilities and licences of the locked packages; needs the network
-	$(BIN)/python -m tools.supply_chain audit requirements/run.lock requirements/build.lock
+	$(BIN)/python -m tools.supply_chain audit requirements/*.lock
 
 clean: ## remove everything that the targets above created
 	rm -rf .venv .build .cache src/muster/http/guide/site .coverage* tests/clients/npm/node_modules dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
