@@ -101,6 +101,24 @@ def test_a_replica_of_the_former_version_leaves_the_state_as_it_is(bench):
     assert again(bench, made) == replace(suspended, strict=True, guard_share=5)
 
 
+def test_a_replica_of_the_former_version_keeps_the_settings_that_it_does_not_know(bench):
+    """Or administrators would need no second factor any more, because somebody set another one."""
+    storage, made = bench.storage, bench.new_workspace()
+    unknown = {
+        "require_second_factor": True,
+        "ip_descriptions": (("192.0.2.0/24", "Office"),),
+        "record_reads_key": "k",
+        "scim_credentials": "keys",
+    }
+    known = {"ip_allowlist": ("192.0.2.0/24",)}
+    bench.run(storage.administer([replace(made, **unknown, **known)]))
+    former = "UPDATE workspaces SET contract = $1, strict = $2, settings = $3 WHERE id = $4"
+    column = '{"ip_allowlist":["192.0.2.0/24"],"guard_share":5}'
+    values = (made.contract, made.strict, column, made.id)
+    bench.run(storage.transact(made.id, [Statement(former, values)]))
+    assert again(bench, made) == replace(made, **unknown, **known, guard_share=5)
+
+
 def test_a_workspace_that_is_gone_is_not_changed(bench):
     missing = replace(bench.workspace, id=10_000_000)
     with pytest.raises(Outdated):

@@ -84,6 +84,16 @@ def test_settings_of_a_later_version_are_ignored():
     assert found == Workspace(1, "w", "cortex", True, "t", guard_share=5, display_name="W")
 
 
+def test_attributes_that_were_among_the_settings_are_read_from_there():
+    column = b'{"require_second_factor":true,"ip_descriptions":[["192.0.2.0/24","Office"]]}'
+    found = columns.workspace_from_row((1, "w", "rfc7644", 0, "t", column.decode(), None))
+    assert found.require_second_factor
+    assert found.ip_descriptions == (("192.0.2.0/24", "Office"),)
+    assert columns.settings_to_column(found) is None
+    again = replace(found, require_second_factor=False)
+    assert columns.workspace_from_row(row_of(again)) == again
+
+
 @given(keys)
 def test_a_key_comes_back_as_it_was(key):
     row = columns.key_row(key)

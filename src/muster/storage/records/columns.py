@@ -17,7 +17,9 @@ from muster.storage.port.items import Item
 from muster.storage.port.resources import UNCACHED_KINDS
 from muster.storage.records.sealing import open_item
 
-_DETAILS = frozenset({"display_name", "suspended", "deleted", "scim_credentials", "profile"})
+_MOVED = frozenset({"ip_descriptions", "record_reads_key", "require_second_factor"})
+"""The attributes that were among the settings until a workspace is written again."""
+_DETAILS = _MOVED | {"display_name", "suspended", "deleted", "scim_credentials", "profile"}
 """The attributes of a workspace in the column `details`.
 
 They are not among the settings, because a replica of a version that does not know them drops them
@@ -73,13 +75,15 @@ def _workspace(  # cached: an owner's page reads every workspace
     details: str | None,
 ) -> Workspace:
     given = orjson.loads(column) if column else {}
-    known: dict[str, Any] = {name: given[name] for name in _SETTINGS if name in given}
+    known: dict[str, Any] = {
+        name: value for name, value in given.items() if name in _SETTINGS or name in _MOVED
+    }
+    if details:
+        known |= _read_details(orjson.loads(details))
     if "ip_allowlist" in known:
         known["ip_allowlist"] = tuple(known["ip_allowlist"])
     if "ip_descriptions" in known:
         known["ip_descriptions"] = tuple((block, text) for block, text in known["ip_descriptions"])
-    if details:
-        known |= _read_details(orjson.loads(details))
     return Workspace(workspace_id, name, intern(contract), bool(strict), created, **known)
 
 
