@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from muster.access.permissions import SCIM
+from muster.storage.migrations import newest
 from tests.conftest import client_of
 from tests.http.management.test_connections import connect
 from tests.support import former, postgres
@@ -118,8 +119,19 @@ def connections(old, new, token):
             for user in (by_new, by_old)
         ]
         assert owners == [entra["id"], "default"]  # the old one knows no owners
-        tenant.api.patch("/settings", json={"scimCredentials": "keys"}).raise_for_status()
+        kept = {"scimCredentials": "keys", "requireSecondFactor": True}
+        tenant.api.patch("/settings", json=kept).raise_for_status()
+        changed = httpx.patch(
+            f"{old.url}/api/v1/settings", json={"guardShare": 7}, headers=headers, timeout=30
+        )
+        assert changed.status_code == 200, changed.text
+        found = tenant.api.get("/settings").json()
+        assert {name: found[name] for name in kept} == kept
+        assert found["guardShare"] == 7
         assert through_old.get(f"/Users/{by_new['id']}").status_code == 200
         assert tenant.api.delete(f"/keys/{made['id']}").status_code == 204
         assert until(lambda: through_old.get("/Users").status_code == 401)
     tenant.api.close()
+    begun = old.command("keys", "list", check=False)  # those that run go on; none begins
+    assert begun.returncode == 1
+    assert f"revision {newest()}" in begun.stderr
