@@ -53,6 +53,7 @@ def done(workspace=WORKSPACE, keys=(), users=0, administrators=("here",), writes
         ({"users": 1}, set()),
         ({"users": 1, "writes": [1]}, {"user"}),
         ({"users": 1, "writes": [0]}, set()),
+        ({"keys": [KEY], "users": 1, "writes": [1]}, {"key", "request", "user"}),
         ({"administrators": ("here", "elsewhere")}, set()),
         ({"administrators": ("here", "here")}, {"colleague"}),
         ({"workspace": replace(WORKSPACE, guard_mode="hold")}, {"guard"}),

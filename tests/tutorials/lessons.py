@@ -35,6 +35,8 @@ class Lesson:
     page = ""
     terminals: tuple[str, ...] = (FIRST,)
     files_in = FIRST
+    product_port = 0
+    """The port of the reader's own product; 0 for a free one."""
 
     def __init__(self, server, browser, folder, take: Take = lambda *_: None, **options):
         self.server = server
@@ -42,7 +44,7 @@ class Lesson:
         self.folder = folder
         context = browser.new_context(**options)
         self.context, self.browser = context, context.new_page()
-        self.product_port = free_port()
+        self.product_port = self.product_port or free_port()
         source = folder / "muster"
         source.mkdir()
         (source / ".venv").symlink_to(sys.prefix)
@@ -330,6 +332,7 @@ class Django(WithProduct):
         self.browser.get_by_label("User name").fill("ada@example.com")
         self.browser.get_by_role("button", name="Sign in").click()
         self.sees("Grace Hopper")
+        self.browser.set_viewport_size({"width": 640, "height": 240})
         self.take("django-people", self.browser)
 
     def signed_out(self):

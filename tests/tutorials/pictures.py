@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.console.browsing import launch
 from tests.support import passwords
-from tests.tutorials.lessons import LESSONS, ROOT, AThousandCustomers
+from tests.tutorials.lessons import LESSONS, ROOT, AThousandCustomers, Django, FastApi
 from tests.tutorials.serving import serving
 
 IMAGES = ROOT / "docs" / "images" / "tutorials"
@@ -21,9 +21,9 @@ _SIZE = {"width": 1120, "height": 700}
 _SCALE = 1.5
 _PORT = 8080
 """The port that the pages name, so that the pictures show it too."""
-_STYLE = "[data-toast] { display: none !important; }"
-"""Hides the messages that go away by themselves; they cover a part of the page."""
-_QUALITY = 0.8
+_TIDY = "document.querySelectorAll('[data-toast]').forEach((message) => message.remove())"
+"""Removes the messages that soon go away by themselves; they cover a part of the page."""
+_QUALITY = 0.65
 _CONVERT = """async ([png, quality]) => {
   const image = new Image();
   image.src = "data:image/png;base64," + png;
@@ -49,9 +49,10 @@ class Camera:
 
     def take(self, name: str, page: Page) -> None:
         """Take a picture in light and dark."""
+        page.evaluate(_TIDY)
         for mode in ("light", "dark"):
             page.emulate_media(color_scheme=mode, reduced_motion="reduce")
-            png = page.screenshot(animations="disabled", caret="hide", style=_STYLE)
+            png = page.screenshot(animations="disabled", caret="hide")
             asked = [base64.b64encode(png).decode(), _QUALITY]
             webp = base64.b64decode(self._darkroom.evaluate(_CONVERT, asked))
             (IMAGES / f"{name}-{mode}.webp").write_bytes(webp)
@@ -65,6 +66,7 @@ def main() -> None:
     passwords.make_cheap()
     IMAGES.mkdir(exist_ok=True)
     AThousandCustomers.number = 1000
+    FastApi.product_port, Django.product_port = 8000, 8001
     chosen = [lesson for lesson in LESSONS if lesson.page in sys.argv[1:] or not sys.argv[1:]]
     with sync_playwright() as playwright:
         browser = launch(playwright)

@@ -53,8 +53,9 @@ class Checklist:
             users: The number of its users.
         """
         providers = await self._providers(workspace.id, keys)
-        used = any(key.last_used for key in providers)
         synced = users > 0 and await self._synced(workspace.id)
+        # The last use of a key is written up to half a minute after its first user.
+        used = bool(providers) and (synced or any(key.last_used for key in providers))
         colleagues = [
             admin for admin in await self._administrators.all() if admin.permissions(workspace.id)
         ]
