@@ -14,7 +14,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
-from muster.storage.port.accounts import Accounts
+from muster.storage.port.accounts import Accounts, Workspace
 from muster.storage.port.errors import Outdated
 from muster.storage.port.items import Item
 
@@ -135,14 +135,9 @@ class OAuthClients:
         item = await self._accounts.item(workspace, CLIENT_KIND, client_id)
         return None if item is None else client_from_item(item)
 
-    async def refusal(self, client: OAuthClient) -> str | None:
-        """Return why SCIM accepts no access tokens of a client; None if it does."""
-        workspace = await self._accounts.workspace(client.workspace)
-        if workspace is None or workspace.scim_credentials == "keys":
-            return "the workspace accepts API keys alone (scimCredentials)"
-        if workspace.is_ipsie and client.auth != PRIVATE_KEY:
-            return "the profile of the workspace, ipsie, accepts private_key_jwt alone"
-        return None
+    async def workspace(self, client: OAuthClient) -> Workspace | None:
+        """Return the workspace of a client; None if it does not exist any more."""
+        return await self._accounts.workspace(client.workspace)
 
     async def get(self, workspace: int, connection: str, client_id: str) -> OAuthClient:
         """Return a client of a connection.

@@ -120,9 +120,16 @@ class TokenServer:
             raise OAuthError("unsupported_grant_type", f"grant_type: expected {GRANT}")
         presented = _presented(form, request.authorization)
         client = await self._authenticated(presented, request)
-        refusal = await self._clients.refusal(client)
-        if refusal is not None:
-            raise OAuthError("unauthorized_client", refusal)
+        workspace = await self._clients.workspace(client)
+        if workspace is None or workspace.scim_credentials == "keys":
+            raise OAuthError(
+                "unauthorized_client", "the workspace accepts API keys alone (scimCredentials)"
+            )
+        if workspace.is_ipsie and client.auth != PRIVATE_KEY:
+            raise OAuthError(
+                "unauthorized_client",
+                "the profile of the workspace, ipsie, accepts private_key_jwt alone",
+            )
         wanted = form.get("scope", SCOPE)
         if set(wanted.split()) - {SCOPE}:
             raise OAuthError("invalid_scope", f"scope: the only scope is {SCOPE}")
