@@ -199,6 +199,7 @@ def operations() -> Sequence[Operation]:
     return found
 
 
+@functools.cache
 def _tags(group: str) -> Sequence[str]:
     if group == "OAuth and health":
         return _OPEN
@@ -404,6 +405,11 @@ def _answers(operation: Operation) -> Iterator[str]:
             continue
         _, media = _media(content)
         schema = media["schema"]
+        first = _first_with(schema, operation)
+        if first != operation:
+            heading = _heading(first)
+            yield page(paragraph(title), f"The same as for [{heading}](#{anchor(heading)}).")
+            continue
         description = resolved(schema).get("description", "")
         others = [kind for kind in content if kind not in (_JSON, _SCIM)]
         also = f" Also as {' and '.join(map(code, others))}." if others and len(content) > 1 else ""
@@ -413,6 +419,37 @@ def _answers(operation: Operation) -> Iterator[str]:
         sample = media.get("example") or _answer_example(schema)
         if sample and not (status == "200" and _twice(operation)):
             yield page("An example:", json_block(sample))
+
+
+def _first_with(schema: Json, operation: Operation) -> Operation:
+    """Return the first operation on the page that answers with a shape."""
+    if "$ref" not in schema:
+        return operation
+    tags = next(
+        tags
+        for page_of in PAGES
+        for group in page_of.groups
+        if operation.content["tags"][0] in (tags := _tags(group))
+    )
+    return next(
+        (
+            one
+            for tag in tags
+            for one in _of(tag)
+            if _original(one) is None and schema in _answered(one)
+        ),
+        operation,
+    )
+
+
+def _answered(operation: Operation) -> list[Json]:
+    """Return the shapes that an operation answers with if it succeeds."""
+    found = [
+        resolved(answer).get("content")
+        for status, answer in operation.content["responses"].items()
+        if status < "4"
+    ]
+    return [_media(content)[1]["schema"] for content in found if content]
 
 
 def _twice(operation: Operation) -> bool:

@@ -13,6 +13,8 @@ from tools.reference import parts
 from tools.reference.markdown import code
 
 Json = dict[str, Any]
+ELLIPSIS = "…"
+"""A text in an example that says nothing."""
 _MAX_DEPTH = 3
 """Levels of objects within objects that a table shows."""
 _COMMON = frozenset({"schemas", "id", "meta"})
@@ -194,7 +196,11 @@ def _made(shape: Mapping[str, Any], depth: int) -> Any:
         }
     if name == "array":
         return [example(shape.get("items", {}), depth + 1)] if depth <= _MAX_DEPTH else []
-    simple: Mapping[Any, Any] = {"integer": shape.get("minimum", 1), "boolean": True, "string": ""}
+    simple: Mapping[Any, Any] = {
+        "integer": shape.get("minimum", 1),
+        "boolean": True,
+        "string": ELLIPSIS,
+    }
     return simple.get(name)
 
 

@@ -63,13 +63,20 @@ def schemas(types: Iterable[ResourceType]) -> Json:
             "required": ["schemas", "status", "detail"],
             "properties": {
                 "schemas": {"type": "array", "items": {"type": "string", "enum": [ERROR]}},
-                "status": {"type": "string", "examples": ["400"]},
-                "scimType": {"type": "string", "examples": ["invalidFilter"]},
-                "detail": {"type": "string"},
+                "status": _described("string", "The HTTP status.", "400"),
+                "scimType": _described(
+                    "string", "The keyword of RFC 7644 table 9, if it has one.", "invalidFilter"
+                ),
+                "detail": _described("string", "The place of the mistake, and its remedy."),
             },
         },
         "TooManyRequestsProblemDetail": _problem_schema(),
     }
+
+
+def _described(kind: str, description: str, *examples: str) -> Json:
+    found: Json = {"type": kind, "description": description}
+    return found | ({"examples": [*examples]} if examples else {})
 
 
 def _list_schema(description: str) -> Json:
@@ -78,21 +85,49 @@ def _list_schema(description: str) -> Json:
         "required": ["schemas", "totalResults", "Resources"],
         "properties": {
             "schemas": {"type": "array", "items": {"type": "string", "enum": [LIST_RESPONSE]}},
-            "totalResults": {"type": "integer", "minimum": 0},
-            "startIndex": {"type": "integer", "minimum": 1},
-            "itemsPerPage": {"type": "integer", "minimum": 0},
-            "nextCursor": {"type": "string"},
-            "Resources": {"type": "array", "items": {"type": "object", "description": description}},
+            "totalResults": _described("integer", "The number of resources that match.")
+            | {"minimum": 0},
+            "startIndex": _described("integer", "The index of the first resource of the page.")
+            | {"minimum": 1},
+            "itemsPerPage": _described("integer", "The number of resources in the page.")
+            | {"minimum": 0},
+            "nextCursor": _described(
+                "string", "Pass this as `cursor` to get the next page. Left out on the last page."
+            ),
+            "Resources": {
+                "type": "array",
+                "description": "The resources of the page.",
+                "items": {"type": "object", "description": description},
+            },
         },
     }
 
 
 def _search_schema() -> Json:
-    names = {"type": "array", "items": {"type": "string"}}
-    texts = {
-        name: {"type": "string"} for name in ("filter", "sortBy", "sortOrder", "domain", "cursor")
+    names = {
+        name: {"type": "array", "items": {"type": "string"}, "description": text}
+        for name, text in (
+            ("attributes", "The attributes to return."),
+            ("excludedAttributes", "The attributes to omit."),
+        )
     }
-    numbers = {name: {"type": "integer"} for name in ("startIndex", "count")}
+    texts = {
+        name: _described("string", text)
+        for name, text in (
+            ("filter", "A filter (RFC 7644 section 3.4.2.2)."),
+            ("sortBy", "The attribute to sort by."),
+            ("sortOrder", "The sort order: `ascending` or `descending`."),
+            ("domain", "Return only users with a userName or an e-mail address in this domain."),
+            ("cursor", "The page to return: empty for the first, then `nextCursor`."),
+        )
+    }
+    numbers = {
+        name: _described("integer", text)
+        for name, text in (
+            ("startIndex", "The 1-based index of the first resource of the page."),
+            ("count", "The page size."),
+        )
+    }
     schemas = {
         "type": "array",
         "items": {"type": "string", "enum": [SEARCH_REQUEST]},
@@ -104,8 +139,7 @@ def _search_schema() -> Json:
         "required": ["schemas"],
         "properties": {
             "schemas": schemas,
-            "attributes": names,
-            "excludedAttributes": names,
+            **names,
             **texts,
             **numbers,
         },
@@ -117,8 +151,12 @@ def _patch_schema() -> Json:
         "type": "object",
         "required": ["op"],
         "properties": {
-            "op": {"type": "string", "enum": ["add", "replace", "remove"]},
-            "path": {"type": "string", "examples": ['emails[type eq "work"].value']},
+            "op": _described("string", "The operation.") | {"enum": ["add", "replace", "remove"]},
+            "path": _described(
+                "string",
+                "The attribute, or a value path. A `remove` needs one.",
+                'emails[type eq "work"].value',
+            ),
             "value": {
                 "description": (
                     "The value of the attribute at `path`; without a path, an object of attributes."
@@ -135,7 +173,12 @@ def _patch_schema() -> Json:
                 "items": {"type": "string", "enum": [PATCH_OP]},
                 "minItems": 1,
             },
-            "Operations": {"type": "array", "minItems": 1, "items": operation},
+            "Operations": {
+                "type": "array",
+                "minItems": 1,
+                "items": operation,
+                "description": "The operations, each applied to the result of the one before.",
+            },
         },
     }
 
