@@ -34,6 +34,7 @@ WITHOUT_A_TEST = {
     "__init__.py": "names of the package alone",
     "events/reach.py": "tests/http/platform/test_feed.py and tests/storage/test_changes_of_all.py",
     "base/progress.py": "a protocol, and a function that does nothing",
+    "cli/erase.py": "tests/upkeep/test_erasure.py runs the command",
     "cli/options.py": "tests/cli/test_main.py gives every command wrong words",
     "http/management/models/*.py": "tests/http/management/test_bodies.py sends each wrong values",
     "http/platform/models/brand.py": "tests/http/platform/test_brand.py and test_router.py",
