@@ -19,7 +19,7 @@ from tests.tutorials.reader import FIRST, Reader
 
 ROOT = Path(__file__).parents[2]
 Take = Callable[[str, Page], None]
-_SOON = 20_000
+_SOON = 60_000
 
 
 class Lesson:

@@ -275,7 +275,7 @@ class Reader:
             return
         if shell is not None or self._output is None:
             assert staying is not None
-            until(lambda: _shows(text, staying.shown()), 20)
+            until(lambda: _shows(text, staying.shown()))
             output = staying.shown()
         else:
             output = self._output()
