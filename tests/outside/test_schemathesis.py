@@ -140,14 +140,16 @@ def test_every_check_is_run_or_has_a_reason():
     assert len(CHECKS) == 9
 
 
+CASES = [
+    (operation_id, mode)
+    for operation_id in OPERATIONS
+    for mode in GenerationMode
+    if mode is GenerationMode.POSITIVE or operation_id not in WITHOUT_PARAMETERS
+]
+
+
 @pytest.mark.parametrize(
-    ("operation_id", "mode"),
-    [
-        pytest.param(operation_id, mode, id=f"{operation_id}-{mode.value}")
-        for operation_id in OPERATIONS
-        for mode in GenerationMode
-        if mode == GenerationMode.POSITIVE or operation_id not in WITHOUT_PARAMETERS
-    ],
+    ("operation_id", "mode"), CASES, ids=[f"{name}-{mode.value}" for name, mode in CASES]
 )
 def test_every_operation(openapi, tokens, operation_id, mode):
     check_scim(openapi, operation_id, mode, tokens["default"])

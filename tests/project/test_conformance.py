@@ -9,12 +9,13 @@ from conformance.results import ENGINES, MODES, Case, Deviation, Run, load, merg
 from conformance.suites import every
 from conformance.suites.clients import fixtures
 from tests.oracles.examples import EXAMPLES
-from tests.outside.test_schemathesis import MANAGEMENT, OPERATIONS
+from tests.outside.test_schemathesis import CASES as SCHEMATHESIS
+from tests.outside.test_schemathesis import MANAGEMENT
 
 SUITES = every()
 RUNS = {run.place: run for run in load()}
 CASES = {
-    "schemathesis-scim": 2 * len(OPERATIONS),
+    "schemathesis-scim": len(SCHEMATHESIS),
     "schemathesis-management": len(MANAGEMENT),
     "clients": sum(len(json.loads(path.read_text())["steps"]) for path in fixtures()),
     "oracle-filters": EXAMPLES,
