@@ -376,7 +376,8 @@ SUITE = Suite(
     "entra-validator",
     "Microsoft Entra SCIM validator",
     "cases of 2026-02-11",
-    "The cases that the validator runs on users and groups, its preview cases included.",
+    "The cases that the validator runs on users and groups, its preview cases included, as a user's"
+    " published results name them. The user to create is theirs; most PATCH bodies are ours.",
     (
         "https://scimvalidator.microsoft.com/",
         "https://learn.microsoft.com/en-us/entra/identity/app-provisioning/"

@@ -281,7 +281,8 @@ SPEC = Suite(
     "okta-spec",
     "Okta SCIM 2.0 SPEC Test",
     "exported 2024-05-13",
-    "The required and optional tests of Okta's SPEC file.",
+    "The tests of Okta's SPEC file: the requests are those of the copy of 2017, with the checks of"
+    " 401 and 404 that a later copy adds. The date is that of the latest copy known.",
     (
         f"{_FILES}Okta-SCIM-20-SPEC-Test.json",
         "https://developer.okta.com/docs/guides/scim-provisioning-integration-test/main/",
