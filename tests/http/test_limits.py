@@ -1357,6 +1357,12 @@ ELSEWHERE = {
     "pending invitations of one administrator": (
         "tests/access/test_invitations.py::test_so_many_invitations_of_an_administrator_are_pending_and_no_more"
     ),
+    "set-up links that work": "tests/access/test_setup_links.py::test_only_so_many_links_work_at_a_time",
+    "set-up links that are over": "tests/access/test_setup_links.py::test_only_so_many_ended_links_are_kept",
+    "bytes of the logo of the brand": "tests/http/platform/test_brand.py::test_a_logo_has_so_many_bytes_and_no_more",
+    "days that usage figures are kept": "tests/upkeep/test_trimmer.py::test_links_that_are_over_and_old_usage_figures_are_deleted",
+    "connections of a workspace": "tests/access/test_connections.py::test_a_workspace_has_a_bounded_number_of_connections",
+    "active platform keys of the installation": "tests/access/test_platform_keys.py::test_an_installation_has_so_many_keys",
     PAST: "tests/directory/history/test_past.py::test_past_groups_are_refused_after_too_many_changes",
     RECORDED: "tests/http/observe/test_recorder.py::test_beyond_the_byte_limit_requests_are_recorded_without_bodies",
 }

@@ -13,6 +13,7 @@ before a block says more about it, and its readers do not see it:
 - An image, and a comment `<!-- in the browser: NAME -->`, call `act` with its name.
 """
 
+import contextlib
 import fnmatch
 import json
 import os
@@ -37,6 +38,11 @@ _ITEM = re.compile(
     r"^```(?P<info>\w[^\n]*)\n(?P<text>.*?)^```$"
     r"|!\[[^\]]*\]\((?P<image>[^)#]+)#gh-light-mode-only\)",
     re.M | re.S,
+)
+_INTERRUPTIONS = 4
+_UNTIL_IT_ENDS = (
+    "for i in {{1..100}}; do kill -0 {0} 2>/dev/null || break; sleep 0.1; done;"
+    " kill -0 {0} 2>/dev/null || echo ended"
 )
 _SECONDS = 120
 FIRST = "first"
@@ -161,8 +167,15 @@ class Shell:
 
     def interrupt(self) -> None:
         """End the program that stays, as Ctrl-C does."""
-        os.killpg(self._program, signal.SIGINT)
-        self.run(f"wait {self._program} || true")
+        for _ in range(_INTERRUPTIONS):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._program, signal.SIGINT)
+            # A program may miss one, as between two threads: a reader presses the keys again.
+            self.run(_UNTIL_IT_ENDS.format(self._program))
+            if self.said.strip() == "ended":
+                break
+        else:
+            raise AssertionError(f"it does not end: {self.shown()}")
         assert self.started is not None
         self.started.unlink()
         self.started = None

@@ -176,7 +176,7 @@ class Masker:
     def suspects(self, text: str) -> bool:
         """Return whether a text may contain the name of a secret, escaped or not."""
         lowered = text.lower()
-        return "\\u" in lowered or any(name in lowered for name in self._names)
+        return "\\u" in text or any(name in lowered for name in self._names)
 
     def path(self, path: str) -> str:
         """Return the URL path of a request without an encoded query."""
