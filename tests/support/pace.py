@@ -1,6 +1,6 @@
 """Shorter pauses of background work in the process of the tests.
 
-Served processes keep the product's pauses.
+Served processes keep the product's pauses, but for one: see `cheap_muster.py`.
 """
 
 from muster import app
