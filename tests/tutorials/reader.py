@@ -13,13 +13,13 @@ before a block says more about it, and its readers do not see it:
 - An image, and a comment `<!-- in the browser: NAME -->`, call `act` with its name.
 """
 
-import contextlib
 import fnmatch
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,11 @@ _ITEM = re.compile(
     r"|!\[[^\]]*\]\((?P<image>[^)#]+)#gh-light-mode-only\)",
     re.M | re.S,
 )
-_INTERRUPTIONS = 4
+_BASH = (
+    "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " os.execvp('bash', ['bash', '--norc', '--noprofile'])"
+)
+"""Bash passes on that SIGINT is ignored, as it may be here, and programs would not see Ctrl-C."""
 _UNTIL_IT_ENDS = (
     "for i in {{1..100}}; do kill -0 {0} 2>/dev/null || break; sleep 0.1; done;"
     " kill -0 {0} 2>/dev/null || echo ended"
@@ -123,7 +127,7 @@ class Shell:
     def __init__(self, folder: Path, **variables: str) -> None:
         self._folder = folder
         self._process = subprocess.Popen(
-            ["bash", "--norc", "--noprofile"],
+            [sys.executable, "-c", _BASH],
             cwd=folder,
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,
@@ -167,15 +171,9 @@ class Shell:
 
     def interrupt(self) -> None:
         """End the program that stays, as Ctrl-C does."""
-        for _ in range(_INTERRUPTIONS):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._program, signal.SIGINT)
-            # A program may miss one, as between two threads: a reader presses the keys again.
-            self.run(_UNTIL_IT_ENDS.format(self._program))
-            if self.said.strip() == "ended":
-                break
-        else:
-            raise AssertionError(f"it does not end: {self.shown()}")
+        os.killpg(self._program, signal.SIGINT)
+        self.run(_UNTIL_IT_ENDS.format(self._program))
+        assert self.said.strip() == "ended", f"it does not end: {self.shown()}"
         assert self.started is not None
         self.started.unlink()
         self.started = None

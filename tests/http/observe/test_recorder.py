@@ -129,6 +129,7 @@ def test_other_values_are_recorded_unchanged(body, status):
     letters = [re.sub(r"[^a-z]", "", text.lower()) for text in (*body, *body.values())]
     assume(not any(word in text for word in _SHORT_NAMES_OF_SECRETS for text in letters))
     assume(not any('"' in key for key in body))
+    assume(not any("\\u" in text for text in (*body, *body.values())))  # it may escape a name
     raw = orjson.dumps(body)
     kept, _ = recorded(request(raw, status))
     if "\0" not in kept[0].body and "�" not in kept[0].body:
