@@ -70,7 +70,7 @@ def test_an_error_names_its_field_by_the_label(error, words):
 
 def test_moments_in_a_text_are_marked_for_the_zone_of_the_reader():
     marked = _moments("<b> was reactivated at 2026-11-30 20:25 UTC.")
-    time = '<time datetime="2026-11-30T20:25:00Z" data-moment>2026-11-30 20:25 UTC</time>'
+    time = '<time datetime="2026-11-30T20:25:00Z" data-moment="minute">2026-11-30 20:25 UTC</time>'
     assert marked == f"&lt;b&gt; was reactivated at {time}."
 
 

@@ -184,7 +184,7 @@ _MINUTE_IN_TEXT = re.compile(r"\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC\b")
 
 def _moments(text: str) -> Markup:
     """Return a text with its moments marked, so that the page shows them in the reader's zone."""
-    marked = r'<time datetime="\1T\2:00Z" data-moment>\1 \2 UTC</time>'
+    marked = r'<time datetime="\1T\2:00Z" data-moment="minute">\1 \2 UTC</time>'
     return Markup(_MINUTE_IN_TEXT.sub(marked, str(escape(text))))  # noqa: S704 (it is escaped)
 
 

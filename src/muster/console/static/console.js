@@ -14,13 +14,14 @@ const ready = (root) => {
 
 /* Times are written in UTC. Here they become the reader's, with UTC in the title. */
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 function showLocal(element) {
   const time = new Date(element.dateTime);
   if (Number.isNaN(time.getTime()) || element.dataset.shown) return;
   element.dataset.shown = "1";
   element.title = `${moment.format(time)} (${element.dateTime.slice(0, 19).replace("T", " ")} UTC)`;
-  if ("moment" in element.dataset) element.textContent = moment.format(time);
+  if ("moment" in element.dataset) element.textContent = (element.dataset.moment === "minute" ? minute : moment).format(time);
   if (element.dataset.axis === "p24h") element.textContent = clock.format(time);
 }
 
