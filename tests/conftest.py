@@ -90,6 +90,19 @@ def clock():
         yield stopped
 
 
+@pytest.fixture
+def chromium():
+    """A browser. Its driver has an event loop, so a server in this process is started before it."""
+    from playwright.sync_api import sync_playwright  # takes 0.2 s
+
+    from tests.console.browsing import launch
+
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(params=list(DATABASES))
 def database(request):
     """The options of a server of the test's own, on each engine."""

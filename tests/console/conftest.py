@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.console.browsing import Visitor, Watched, invitation, launch
+from tests.console.browsing import Visitor, Watched, invitation
 from tests.support.people import name
 
 
@@ -15,14 +15,9 @@ def root(server):
 
 
 @pytest.fixture
-def chromium(server):
+def chromium(server, chromium):
     """A browser, started after the server, because its driver has an event loop."""
-    from playwright.sync_api import sync_playwright  # takes 0.2 s
-
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
+    return chromium
 
 
 @pytest.fixture

@@ -4,18 +4,8 @@ import pytest
 from tools.guide.__main__ import pack
 
 from muster.http.guide import pages
-from tests.console.browsing import Watched, launch
+from tests.console.browsing import Watched
 from tests.docs.served import ListeningServer
-
-
-@pytest.fixture
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from unittest import mock
 import pytest
 
 from muster.access.permissions import READ
+from tests.examples.forgetful import ForgetfulMuster
 from tests.examples.test_fastapi_people import SECRET, feed
 from tests.support.people import person, replace
 
@@ -142,20 +143,9 @@ def test_a_feed_that_does_not_go_back_far_enough_is_replaced_by_the_users(produc
     catch_up()
     fresh.scim.delete(f"/Users/{early['id']}")
     late = fresh.scim.post("/Users", json=person()).json()
-    answers = []
-
-    class Muster:
-        """A client of the service whose feed has forgotten the stored position once."""
-
-        def get(self, path, params):
-            if path == "/api/v1/changes" and not answers:
-                answers.append(410)
-                return type("Gone", (), {"status_code": 410})()
-            client = fresh.api if path.startswith("/api") else fresh.scim
-            return client.get(path.removeprefix("/api/v1").removeprefix("/scim/v2"), params=params)
-
-    apply_all(Muster())
-    assert answers == [410]
+    muster = ForgetfulMuster(fresh)
+    apply_all(muster)
+    assert muster.answers == [410]
     assert FeedPosition.objects.count() == 1
     assert [sign_in(browser(), one) for one in (late, early)] == [302, 403]
 

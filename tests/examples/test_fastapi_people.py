@@ -10,6 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from muster.access.permissions import READ
+from tests.examples.forgetful import ForgetfulMuster
 from tests.support.people import person, replace
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite"], indirect=True)
@@ -126,19 +127,8 @@ def test_a_feed_that_does_not_go_back_far_enough_is_replaced_by_the_users(
         pass
     fresh.scim.delete(f"/Users/{early['id']}")
     late = fresh.scim.post("/Users", json=person()).json()
-    answers = []
-
-    class Muster:
-        """A client of the service whose feed has forgotten the stored position once."""
-
-        def get(self, path, params):
-            if path == "/api/v1/changes" and not answers:
-                answers.append(410)
-                return type("Gone", (), {"status_code": 410})()
-            client = fresh.api if path.startswith("/api") else fresh.scim
-            return client.get(path.removeprefix("/api/v1").removeprefix("/scim/v2"), params=params)
-
+    muster = ForgetfulMuster(fresh)
     people = module.People(str(tmp_path / "people.db"))  # the file of the product
-    sys.modules["catching_up"].catch_up(people, Muster())
-    assert answers == [410]
+    sys.modules["catching_up"].catch_up(people, muster)
+    assert muster.answers == [410]
     assert [one["user_name"] for one in people.active()] == [late["userName"]]

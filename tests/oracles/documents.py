@@ -5,7 +5,7 @@ import asyncio
 from tests.oracles import whole
 from tests.oracles.examples import random_of, smallest_of
 from tests.oracles.ground import Ground, fault, shown, told
-from tests.oracles.make_patches import Maker, less, start_group, start_user
+from tests.oracles.make_patches import Maker, less, start_any
 
 
 async def fault_of(ground: Ground, name: str, start, make) -> str | None:
@@ -37,11 +37,8 @@ async def fault_of(ground: Ground, name: str, start, make) -> str | None:
 async def fault_of_case(ground: Ground, number: int) -> str | None:
     """Run a case. Returns the fault of the smallest failing case, or None."""
     rng = random_of(number)
-    name = rng.choice(("User", "User", "Group"))
+    name, start = start_any(rng, ground.kinds, ground.people, number)
     kind = ground.kinds[name]
-    start = (
-        start_user(rng, kind, number) if name == "User" else start_group(rng, ground.people, number)
-    )
     first, made = None if rng.random() < 0.5 else start, {}
 
     def make(document):

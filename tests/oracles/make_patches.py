@@ -80,6 +80,16 @@ def start_group(rng: Random, people: dict[str, Json], number: int) -> Json:
     return {"schemas": [GROUP], "displayName": f"group-{number}", "members": members, **more}
 
 
+def start_any(
+    rng: Random, kinds: dict[str, ResourceType], people: dict[str, Json], number: int
+) -> tuple[str, Json]:
+    """A valid user, or less often a group, to start from, with the name of its type."""
+    name = rng.choice(("User", "User", "Group"))
+    if name == "User":
+        return name, start_user(rng, kinds[name], number)
+    return name, start_group(rng, people, number)
+
+
 class Maker:
     """Generates operations on a resource."""
 

@@ -5,7 +5,7 @@ import asyncio
 from tests.oracles import patch
 from tests.oracles.examples import random_of, smallest_of
 from tests.oracles.ground import Ground, fault, same, shown, told
-from tests.oracles.make_patches import Maker, smaller, start_group, start_user
+from tests.oracles.make_patches import Maker, smaller, start_any
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
@@ -57,11 +57,8 @@ def is_idempotent(operations, right) -> bool:
 async def fault_of_case(ground: Ground, number: int) -> str | None:
     """Run a case. Returns the fault of the smallest failing case, or None."""
     rng = random_of(number)
-    name = rng.choice(("User", "User", "Group"))
+    name, start = start_any(rng, ground.kinds, ground.people, number)
     kind = ground.kinds[name]
-    start = (
-        start_user(rng, kind, number) if name == "User" else start_group(rng, ground.people, number)
-    )
     made = []
 
     def first(document):

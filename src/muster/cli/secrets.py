@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from muster.base.clock import timestamp
+from muster.base.vault import Vault
 from muster.cli.options import Database
 from muster.cli.output import Json, write, write_json
 from muster.cli.session import CommandError, UsageError, load_settings, run
@@ -52,12 +53,10 @@ def rotate(*, json: Json = False, database: Database = None) -> None:
     Run it only when every replica has a version with this command: former
     versions cannot read encrypted secrets.
     """
-    from muster.storage.engines import vault_of
     from muster.upkeep.secrets import rotate as encrypt
 
     settings = load_settings(database=database)
-    _check_usable(settings)
-    vault = vault_of(settings)
+    vault = _usable_vault(settings)
 
     async def work(storage: Storage) -> int:
         await storage.signing_secret()  # before a key is made that would not help
@@ -93,7 +92,7 @@ def reset(
     if confirm != _LOSSES:
         raise UsageError(f"--confirm: expected {_LOSSES!r}, because they are lost")
     settings = load_settings(database=database)
-    _check_usable(settings)
+    _usable_vault(settings)
 
     async def work(storage: Storage) -> ResetReport | None:
         origin = ChangeOrigin("command", "", timestamp())
@@ -121,13 +120,19 @@ def reset(
     )
 
 
-def _check_usable(settings: Settings) -> None:
-    """Raise CommandError if there is no key to encrypt with."""
+def _usable_vault(settings: Settings) -> Vault:
+    """Return the vault of the settings.
+
+    Raises:
+        CommandError: There is no key to encrypt with.
+    """
     from muster.storage.engines import vault_of
 
-    if not vault_of(settings).usable:
+    vault = vault_of(settings)
+    if not vault.usable:
         where = "PostgreSQL" if is_postgres(settings.database) else "This database"
         raise CommandError(
             f"{where} has no key file: set MUSTER_SECRET_KEY, the same for every replica"
             " (openssl rand -base64 32)"
         )
+    return vault

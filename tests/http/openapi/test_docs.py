@@ -10,7 +10,7 @@ import pytest
 
 from muster.http.openapi import docs
 from tests.conftest import client_of
-from tests.console.browsing import Watched, launch
+from tests.console.browsing import Watched
 from tests.docs.served import ListeningServer
 
 FOLDER = Path(docs.__file__).parent
@@ -64,16 +64,6 @@ def test_the_document_describes_the_types_of_the_keys_workspace_alone(fresh):
 def test_the_page_has_one_address(server):
     answer = httpx.get(f"{server.url}/docs/")
     assert (answer.status_code, answer.headers["location"]) == (308, "../docs")
-
-
-@pytest.fixture
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 
 from muster.http.wire.message import Headers, Request, Response
+from muster.http.wire.static import FOR_GOOD, accepts_gzip
 
 ROOT = "/docs/guide"
 FOLDER = Path(__file__).parent / "site"
@@ -21,7 +22,6 @@ MANIFEST = "manifest.json"
 DEEPEST = 6
 """The most segments of a path below /docs/guide."""
 _INDEX = "index.html"
-_FOR_GOOD = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "public, max-age=0, must-revalidate"
 _FILES = 64
 """The most files of the site that are kept in memory."""
@@ -114,7 +114,7 @@ class Guide:
         tag = f'W/"{found.digest[:32]}"'
         headers: Headers = [
             ("etag", tag),
-            ("cache-control", _FOR_GOOD if found.unchanging else _ASK_AGAIN),
+            ("cache-control", FOR_GOOD if found.unchanging else _ASK_AGAIN),
             ("vary", "accept-encoding"),
             *_guards(found.scripts),
         ]
@@ -124,7 +124,7 @@ class Guide:
         body = await asyncio.to_thread(self._stored, f"{name}.gz" if found.packed else name)
         if not found.packed:
             return Response(200, headers, body)
-        if "gzip" in (request.header("accept-encoding") or ""):
+        if accepts_gzip(request):
             return Response(200, [*headers, ("content-encoding", "gzip")], body)
         return Response(200, headers, await asyncio.to_thread(gzip.decompress, body))
 

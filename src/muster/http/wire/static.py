@@ -11,7 +11,7 @@ from muster.http.wire.message import Headers, Request, Response
 from muster.scim.errors import not_found
 
 _KINDS = (".css", ".js", ".svg")
-_FOR_GOOD = "public, max-age=31536000, immutable"
+FOR_GOOD = "public, max-age=31536000, immutable"
 _SHORTLY = "public, max-age=3600"
 _DIGITS = 12
 
@@ -30,6 +30,11 @@ class _Asset(NamedTuple):
     body: bytes
     packed: bytes
     digest: str
+
+
+def accepts_gzip(request: Request) -> bool:
+    """Return whether the client reads bodies that are compressed with gzip."""
+    return "gzip" in (request.header("accept-encoding") or "")
 
 
 class StaticFiles:
@@ -68,7 +73,7 @@ class StaticFiles:
         """
         name = request.path.removeprefix(self._prefix)
         found = self._by_digest.get(name)
-        kept = _FOR_GOOD if found is not None else _SHORTLY
+        kept = FOR_GOOD if found is not None else _SHORTLY
         found = found or self._assets.get(name)
         if found is None or request.method not in ("GET", "HEAD"):
             raise not_found("File not found.")
@@ -77,7 +82,7 @@ class StaticFiles:
             ("cache-control", kept),
             ("vary", "accept-encoding"),
         ]
-        if "gzip" in (request.header("accept-encoding") or ""):
+        if accepts_gzip(request):
             return Response(200, [*given, ("content-encoding", "gzip"), *headers], found.packed)
         return Response(200, [*given, *headers], found.body)
 
