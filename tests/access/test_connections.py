@@ -440,6 +440,7 @@ class Merged:
 setattr(Merged, "import", Merged.import_)
 
 
+@pytest.mark.slow
 def test_no_sequence_changes_what_another_connection_owns_exclusively(service):
     on_postgres = "postgres" in service.environment["MUSTER_DATABASE"]
 

@@ -70,6 +70,7 @@ def too_wide(page):
     return [("wide", wide, page.evaluate(WIDEST))] if wide > 0 else []
 
 
+@pytest.mark.slow
 def test_every_page_has_a_path(made, paths):
     assert missing(made.server.app.service._site.routes, paths.values()) == []
 

@@ -270,6 +270,7 @@ def test_digits_of_other_scripts_are_no_numbers(root, fresh, path):
     assert fresh.api.get("/requests/%C2%B2").status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("called", ["%00", "a%00b", "%FF"])
 def test_malformed_text_never_causes_a_500(server, fresh, called):
     """NUL and bytes that are not UTF-8, in the path and parameters of every page."""

@@ -351,6 +351,7 @@ ODD = [
 ]
 
 
+@pytest.mark.slow
 def test_malformed_parameters_and_paths_never_cause_a_500(place, routes):
     document = place.api.get(f"{place.tenant.server.url}/openapi.json").json()
     shared = {

@@ -60,6 +60,7 @@ def test_every_schema_has_a_shape(models):
             assert {"type", "$ref", "anyOf", "oneOf", "enum"} & set(found), (name, found)
 
 
+@pytest.mark.slow
 def test_the_document_is_openapi_3_1(document, models):
     """It is valid, and has none of the words of 3.0 for null and examples."""
     assert document["openapi"] == "3.1.0"

@@ -119,6 +119,7 @@ def expected(documents, predicate, sort, descending):
     return [one["id"] for one in (missing + present if descending else present + missing)]
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
