@@ -6,6 +6,7 @@ and the others wait for it.
 
 import functools
 import gc
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -49,6 +50,12 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         postgres.prepare()  # on the disk, which may run programs and does not wait for it either
         folders.prefer_memory()  # workers inherit it
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Start one worker more than there are cores: they wait for browsers and servers at times."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
 
 
 def pytest_unconfigure(config):

@@ -1299,13 +1299,20 @@ def test_so_many_writes_wait_and_no_more(here, monkeypatch):
         changes = here.runner.run(here.app.storage.changes(here.workspace.id, before, 100))
         return sorted(answers, key=lambda answer: answer.status_code), len(changes)
 
+    def most(number, created):
+        """Send so many at once, again if a write of the background took one of their places."""
+        for _ in range(20):
+            answers, changes = at_once(number)
+            statuses = [answer.status_code for answer in answers]
+            assert changes == statuses.count(201) <= created
+            assert set(statuses) <= {201, 503}
+            if changes == created:
+                return answers
+        pytest.fail(f"only {changes} of {number} writes waited")
+
     for number in (4, 5):
-        answers, changes = at_once(number)
-        assert [answer.status_code for answer in answers] == [201] * number
-        assert changes == number
-    answers, changes = at_once(6)
-    assert [answer.status_code for answer in answers] == [201] * 5 + [503]
-    assert changes == 5
+        most(number, number)
+    answers = most(6, 5)
     check_refused(ROWS[WRITES], answers[-1], "at most 5")
     assert int(answers[-1].headers["retry-after"]) > 0
 
