@@ -251,17 +251,18 @@ class Importing:
 class _Forecast:
     """Foretells which users the guard would hold."""
 
-    def __init__(self, guard: Guard | None, users: int, done: int) -> None:
+    def __init__(self, guard: Guard | None, users: int, done: int, gone: int) -> None:
         self._guard = guard if guard is not None and guard.holds else None
         self._users = users
         self._done = done
+        self._gone = gone
 
     def create(self) -> None:
         self._users += 1
 
     def holds(self) -> bool:
         """Tell whether the guard holds the next user who would lose access."""
-        if self._guard is not None and self._done >= self._guard.allowed(self._users, self._done):
+        if self._guard is not None and self._done >= self._guard.allowed(self._users, self._gone):
             return True
         self._done += 1
         return False
@@ -330,9 +331,11 @@ class _Run:
 
     async def _forecast_guard(self) -> None:
         guard, workspace = self._guard, self._caller.workspace.id
-        done = 0 if guard is None else await self._storage.deprovisioned(workspace, guard.since)
+        done = gone = 0
+        if guard is not None:
+            done, gone = await self._storage.deprovisioned(workspace, guard.since)
         users = await self._directory.count(self._caller, self._kind)
-        self._forecast = _Forecast(guard, users, done)
+        self._forecast = _Forecast(guard, users, done, gone)
 
     async def advance(self, place: tuple[Workspace, Registry, frozenset[str]]) -> None:
         """Carry out the next chunk, and store the progress."""

@@ -87,13 +87,21 @@ def test_a_guard_that_is_off_is_none():
 
 
 @given(st.integers(0, 100), st.integers(0, 50), st.integers(0, 5000), st.integers(0, 500))
-def test_so_many_may_lose_access_as_share_and_least_allow(share, least, users, done):
+def test_so_many_may_lose_access_as_share_and_least_allow(share, least, users, gone):
     guard = guard_of(replace(OPEN, guard_share=share, guard_least=least), NOW)
-    allowed = guard.allowed(users, done)
+    allowed = guard.allowed(users, gone)
     assert allowed >= least
-    assert allowed == least or allowed * 100 <= (users + done) * share < (allowed + 1) * 100
-    # Deleting a user moves it from `users` to `done`: the limit does not shrink on the way.
-    assert users == 0 or guard.allowed(users - 1, done + 1) == allowed
+    assert allowed == least or allowed * 100 <= (users + gone) * share < (allowed + 1) * 100
+    # Deleting a user moves it from `users` to `gone`: the limit does not shrink on the way.
+    assert users == 0 or guard.allowed(users - 1, gone + 1) == allowed
+
+
+@given(st.integers(0, 100), st.integers(0, 50), st.integers(0, 200_000), st.integers(0, 20_000))
+def test_the_deleted_users_are_left_out_only_where_they_cannot_matter(share, least, users, done):
+    guard = guard_of(replace(OPEN, guard_share=share, guard_least=least), NOW)
+    if not guard.depends_on_gone(users, done):
+        assert done + 1_000 < guard.allowed(users, 0) <= guard.allowed(users, done)
+    assert guard.depends_on_gone(users, guard.allowed(users, 0))
 
 
 def test_a_held_write_names_the_count_and_the_limit():

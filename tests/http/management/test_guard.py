@@ -54,6 +54,23 @@ def test_writes_over_the_limit_are_held_and_others_continue(guarded):
     assert (actions.count("hold"), actions.count("let"), actions.count("keep")) == (3, 2, 1)
 
 
+@pytest.mark.parametrize("taken", ["deleted", "deactivated", "alternately"])
+def test_the_share_is_that_of_the_users_however_they_lose_access(guarded, taken):
+    """Deactivated users stay, and must not raise the limit; deleted ones must not lower it."""
+    guarded.api.patch("/settings", json={"guardShare": 50, "guardLeast": 0}).raise_for_status()
+    users = [guarded.user()["id"] for _ in range(8)]
+    answers = []
+    for number, user in enumerate(users):
+        if taken == "deleted" or (taken == "alternately" and number % 2):
+            answer = guarded.scim.delete(f"/Users/{user}")
+        else:
+            answer = guarded.scim.patch(f"/Users/{user}", json=replace("active", False))
+        answers.append(answer.status_code)
+        state = guarded.api.get("/guard").json()
+        assert (state["done"], state["allowed"]) == (min(number + 1, 4), 4)
+    assert [status < 300 for status in answers] == [True] * 4 + [False] * 4
+
+
 def test_a_held_change_names_the_connection_that_asked_for_it(guarded):
     guarded.api.patch("/settings", json={"guardShare": 0, "guardLeast": 0})
     okta = connect(guarded, name="Okta")

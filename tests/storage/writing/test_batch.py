@@ -171,6 +171,45 @@ def test_guard_counts_the_writes_of_the_batch():
     assert stored(decided)["forget_deprovisioned"] == [(1, NOW)]
 
 
+def deactivation(resource_id, guard):
+    back = renaming(resource_id, f"left {resource_id}")
+    return dataclasses.replace(
+        back,
+        guard=guard,
+        decide=lambda now: dataclasses.replace(back.decide(now), deprovisions=True),
+    )
+
+
+@pytest.mark.parametrize("taken", ["deleted", "deactivated", "alternately"])
+def test_the_share_of_the_guard_is_that_of_the_users_before(taken):
+    """Half of eight are four, whether they are deleted, which takes them from the users, or not."""
+    users = [created(f"user{n}") for n in range(8)]
+    current = {key: found for put in users for key, found in standing(put).items()}
+    decided = batch(current, Database(users=8))
+    guard = Guard(since=NOW, share=50, least=0, holds=True)
+    writes = [
+        (deletion if taken == "deleted" or (taken == "alternately" and n % 2) else deactivation)(
+            put.stored.id, guard=guard
+        )
+        for n, put in enumerate(users)
+    ]
+    for each in writes[:4]:
+        decided.decide(each)
+    for each in writes[4:]:
+        with pytest.raises(Held) as held:
+            decided.decide(each)
+        assert (held.value.done, held.value.allowed) == (4, 4)
+
+
+def test_guard_that_only_watches_needs_no_figures():
+    ada = created("ada")
+    facts = Database()
+    facts.guard_figures = None
+    decided = batch(standing(ada), facts)
+    decided.decide(deletion(ada.stored.id, guard=dataclasses.replace(GUARD, holds=False)))
+    assert stored(decided)["deprovision"] == [(1, NOW, key_of(ada.stored.id))]
+
+
 def test_user_who_regains_access_in_the_batch_no_longer_counts():
     ada, bob = created("ada"), created("bob")
     facts = Database(done=1)

@@ -89,9 +89,9 @@ class GuardDesk:
         guard = policy.guard_of(replace(workspace, guard_mode="hold"), clock.now())
         done = allowed = 0
         if guard is not None:
-            done = await self._store.deprovisioned(workspace.id, guard.since)
+            done, gone = await self._store.deprovisioned(workspace.id, guard.since)
             users = await self._directory.count(caller, caller.registry.types["/Users"])
-            allowed = guard.allowed(users, done)
+            allowed = guard.allowed(users, gone)
         held = []
         for item in await self._store.items(workspace.id, HELD_KIND):
             write = await self._held(workspace.id, item)

@@ -149,6 +149,10 @@ class Keep:
 Outcome = Put | Remove | Keep
 
 
+_MOST_OF_A_BATCH = 2_000
+"""At least as many users as the writes of one batch can take from the limit of the guard."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """The limit on users who lose access, as one write applies it.
@@ -173,14 +177,27 @@ class Guard:
         """The time from which users who lose access count."""
         return max(self.since, self.reset)
 
-    def allowed(self, users: int, done: int) -> int:
+    def allowed(self, users: int, gone: int) -> int:
         """Return the number of users that may lose access within the window.
+
+        Args:
+            users: The users that exist now.
+            gone: The users who lost access within the window and do not exist any more. The limit
+                must neither shrink as users are deleted, nor grow as they are deactivated.
+        """
+        return max(self.least, (users + gone) * self.share // 100)
+
+    def depends_on_gone(self, users: int, done: int) -> bool:
+        """Return whether `gone` can decide about the next writes.
+
+        Counting them takes long if many users lost access. They cannot matter far below the limit,
+        because they only raise it.
 
         Args:
             users: The users that exist now.
             done: The users who lost access within the window.
         """
-        return max(self.least, (users + done) * self.share // 100)
+        return done + _MOST_OF_A_BATCH >= self.allowed(users, gone=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,8 +434,8 @@ class Resources(Notes, Protocol):
             The changes found, and the sequence number to continue before; None if no rows remain.
         """
 
-    async def deprovisioned(self, workspace: int, since: str) -> int:
-        """Return the number of users who lost access since a time."""
+    async def deprovisioned(self, workspace: int, since: str) -> tuple[int, int]:
+        """Return how many users lost access since a time, and how many of them are deleted."""
 
     async def latest_change(self, workspace: int) -> int:
         """Return the sequence number of a workspace's latest change; 0 if it has none."""

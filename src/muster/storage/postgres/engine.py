@@ -41,7 +41,7 @@ from muster.storage.postgres.horizon import Horizon
 from muster.storage.postgres.loader import Loader
 from muster.storage.postgres.lock import lock
 from muster.storage.postgres.migrate import migrate, missing, recreate
-from muster.storage.postgres.rows import DEPROVISIONED
+from muster.storage.postgres.rows import DELETED, DEPROVISIONED
 from muster.storage.postgres.writer import PostgresWriter
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import ONE, QUICK_ROWS, Compiler, QueryPlan, Seek
@@ -571,9 +571,11 @@ class PostgresStorage(PostgresAccounts):
             [row[0] for row in rows], limit, first, count
         )
 
-    async def deprovisioned(self, workspace: int, since: str) -> int:
-        row = await self._pool.row(DEPROVISIONED, workspace, since)
-        return row[0] if row is not None else 0
+    async def deprovisioned(self, workspace: int, since: str) -> tuple[int, int]:
+        done, gone = [
+            await self._pool.row(counted, workspace, since) for counted in (DEPROVISIONED, DELETED)
+        ]
+        return (done[0] if done is not None else 0, gone[0] if gone is not None else 0)
 
     async def latest_change(self, workspace: int) -> int:
         row = await self._pool.row(

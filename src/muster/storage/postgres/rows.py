@@ -130,6 +130,11 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text
 ORDER BY n.place
 """
 DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = $1 AND time >= $2"
+DELETED = """
+SELECT count(*) - count(r."key") FROM deprovisionings AS d LEFT JOIN resources AS r
+    ON r.workspace = d.workspace AND r."key" = d."key" WHERE d.workspace = $1 AND d.time >= $2
+"""
+"""Counts those of DEPROVISIONED who do not exist any more."""
 _GUARD_FIGURES = f"""
 SELECT coalesce((SELECT total FROM counts WHERE workspace = $1 AND type = $2), 0),
     ({DEPROVISIONED.replace("$2", "$3")})
@@ -368,7 +373,10 @@ async def _read_guard_figures(
     since, keys = guard.counts_from, list(reprovisioned)
     users, done = (await connection.fetch(_GUARD_FIGURES, workspace, write.type, since))[0]
     among = await connection.fetch(_AMONG_DEPROVISIONED, workspace, since, keys) if keys else []
-    return GuardFigures(users, done, frozenset(row[0] for row in among))
+    gone = 0
+    if guard.depends_on_gone(users, done):
+        gone = await connection.fetchval(DELETED, workspace, since)
+    return GuardFigures(users, done, gone, frozenset(row[0] for row in among))
 
 
 async def _touch_groups(connection: Connection, batch: Batch) -> None:

@@ -614,12 +614,13 @@ class SqliteStorage(SqliteAccounts):
 
         return await self._search_on_thread(workspace, search)
 
-    async def deprovisioned(self, workspace: int, since: str) -> int:
+    async def deprovisioned(self, workspace: int, since: str) -> tuple[int, int]:
         with translated():
-            count: int = self._accounts.execute(rows.DEPROVISIONED, (workspace, since)).fetchone()[
-                0
-            ]
-        return count
+            done, gone = (
+                self._accounts.execute(counted, (workspace, since)).fetchone()[0]
+                for counted in (rows.DEPROVISIONED, rows.DELETED)
+            )
+        return done, gone
 
     async def latest_change(self, workspace: int) -> int:
         with translated():

@@ -88,6 +88,11 @@ _ADD_CHANGE = (
 )
 _LAST_LINK = "SELECT chain FROM changes WHERE workspace = ? ORDER BY sequence DESC LIMIT 1"
 DEPROVISIONED = "SELECT count(*) FROM deprovisionings WHERE workspace = ? AND time >= ?"
+DELETED = (
+    'SELECT count(*) - count(r."key") FROM deprovisionings AS d LEFT JOIN resources AS r'
+    ' ON r.workspace = d.workspace AND r."key" = d."key" WHERE d.workspace = ? AND d.time >= ?'
+)
+"""Counts those of DEPROVISIONED who do not exist any more."""
 _USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _SETTINGS = unique_display_names.SETTINGS.replace("$1", "?")
 
@@ -116,10 +121,14 @@ class _Facts:
         return None if row is None else row[0]
 
     def guard_figures(self, write: Write, guard: Guard) -> GuardFigures:
-        found = self._connection.execute(DEPROVISIONED, (self._workspace, guard.counts_from))
-        done = found.fetchone()[0]
-        users = self._connection.execute(_USERS, (self._workspace, write.type)).fetchone()
-        return GuardFigures(0 if users is None else users[0], done)
+        window = (self._workspace, guard.counts_from)
+        done = self._connection.execute(DEPROVISIONED, window).fetchone()[0]
+        found = self._connection.execute(_USERS, (self._workspace, write.type)).fetchone()
+        users = 0 if found is None else found[0]
+        gone = 0
+        if guard.depends_on_gone(users, done):
+            gone = self._connection.execute(DELETED, window).fetchone()[0]
+        return GuardFigures(users, done, gone)
 
     def names_are_unique(self) -> bool:
         return names_are_unique(self._connection, self._workspace)

@@ -71,11 +71,13 @@ class GuardFigures:
     Attributes:
         users: The users that exist before the batch.
         done: Users who lost access within the window.
+        gone: Those of them who are deleted, if they can decide about the batch.
         returning: The keys of those of them who regain access in the batch.
     """
 
     users: int
     done: int
+    gone: int = 0
     returning: frozenset[int] = frozenset()
 
 
@@ -286,14 +288,21 @@ class Batch:
             Held: The guard refuses it.
         """
         guard = write.guard
-        figures = None if guard is None else self._facts.guard_figures(write, guard)
-        if guard is None or figures is None:
+        if guard is None or not guard.holds:
+            return
+        figures = self._facts.guard_figures(write, guard)
+        if figures is None:
             return
         # The figures are from before the batch; its own writes are added.
         done = figures.done - len(figures.returning & self.reprovisioned) + len(self.deprovisioned)
         users = figures.users + self.counts.get(write.type, 0)
-        if guard.holds and done >= (allowed := guard.allowed(users, done)):
+        if done >= (allowed := guard.allowed(users, figures.gone + self._gone())):
             raise Held(done, allowed)
+
+    def _gone(self) -> int:
+        """Return how many of the users who lose access are deleted."""
+        rows = (self.rows.get(key) for _, key in self.deprovisioned)
+        return sum(row is not None and row.stored is None for row in rows)
 
     def _deprovision(self, write: Write, key: int) -> None:
         self.deprovisioned.append((write.origin.time, key))
