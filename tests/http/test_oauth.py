@@ -103,7 +103,12 @@ def test_an_access_token_has_the_scim_permission_of_its_connection_alone(provide
     owner = provider.tenant.api.get(f"/resources/{user['id']}/connection").json()["connection"]
     assert owner["id"] == provider.id
     api = provider.tenant.client(token, "/api/v1")
-    assert api.get("/settings").status_code == 403
+    # The first three take the permission that SCIM needs, and would do more than SCIM can.
+    for path in ("/open-id-connector", "/changes", f"/history/{user['id']}", "/settings"):
+        answer = api.get(path)
+        assert answer.status_code == 403
+        assert "opens SCIM alone" in answer.json()["detail"]
+    assert api.delete("/open-id-connector").status_code == 403
     with Tenant(provider.tenant.server) as other:
         assert other.scim.get(f"/Users/{user['id']}").status_code == 404
     provider.tenant.api.post(f"{provider.path}/pause")

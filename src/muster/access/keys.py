@@ -85,6 +85,11 @@ class Grant:
 
     counted_as: str = ""
 
+    @property
+    def opens_scim_alone(self) -> bool:
+        """Whether it is the access token of an OAuth client or of a trusted issuer."""
+        return not self.actor.startswith("key:")
+
     def admits(self, address: str) -> bool:
         """Return whether the workspace accepts requests from an address."""
         return not self.networks or allowlist.admits(self.networks, address)

@@ -400,6 +400,10 @@ class Service:
         if grant.workspace.suspended is not None or grant.workspace.deleted is not None:
             return _answer_closed(request, grant, scim)
         if not scim:
+            if grant.opens_scim_alone:
+                raise forbidden(
+                    "An access token of OAuth opens SCIM alone. Use an API key for /api/v1."
+                )
             return self._api.answer(request, grant)
         if grant.refusal is not None:
             raise Unauthorized(grant.refusal, "invalid_token")
