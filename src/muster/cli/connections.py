@@ -46,7 +46,11 @@ Strict = Annotated[
 ]
 RateLimit = Annotated[
     int | None,
-    Parameter(converter=NATURAL, metavar="N", help="Requests per minute and key; 0 for no limit."),
+    Parameter(
+        converter=NATURAL,
+        metavar="N",
+        help="Requests per minute and key; 0 for no limit, if MUSTER_RATE_LIMIT_CEILING allows it.",
+    ),
 ]
 GuardMode = Annotated[
     str | None,

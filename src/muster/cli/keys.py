@@ -95,7 +95,11 @@ def create(  # noqa: PLR0913  (each is an option)
     ] = False,
     rate_limit: Annotated[
         int | None,
-        Parameter(converter=NATURAL, metavar="N", help="Requests per minute; 0 for no limit."),
+        Parameter(
+            converter=NATURAL,
+            metavar="N",
+            help="Requests per minute; 0 for no limit but MUSTER_RATE_LIMIT_CEILING.",
+        ),
     ] = None,
     expires_in_days: Annotated[
         int | None,
@@ -307,7 +311,8 @@ def set_(
         Parameter(
             converter=integer,
             metavar="N",
-            help="Requests per minute; 0 for no limit, -1 for the default of the workspace.",
+            help="Requests per minute; 0 for no limit but MUSTER_RATE_LIMIT_CEILING, -1 for the"
+            " default of the workspace.",
         ),
     ],
     workspace: WorkspaceName = "default",

@@ -60,7 +60,8 @@ class _ConnectionSettings(Body):
     contract: Contract | None = None
     """The status codes of POST and DELETE: `rfc7644` answers 201 and 204, `cortex` 200 and 200."""
     rate_limit: Annotated[int | None, _number("rateLimit")] = None
-    """Requests a minute of each key without a limit of its own. 0 for no limit."""
+    """Requests a minute of each key without a limit of its own. 0 for no limit, if
+    `MUSTER_RATE_LIMIT_CEILING` allows it."""
     ip_allowlist: Annotated[list[NewBlock] | None, Field(max_length=MAX_BLOCKS)] = None
     """The networks that may use the credentials of the connection: CIDR blocks, or objects with a
     `range` and a `description`. Empty for all."""
@@ -153,7 +154,8 @@ class ConnectionAnswer(Answer):
     contract: Contract | None
     """The status codes of POST and DELETE: `rfc7644` answers 201 and 204, `cortex` 200 and 200."""
     rateLimit: int | None
-    """Requests a minute of each key without a limit of its own. 0 for no limit."""
+    """Requests a minute of each key without a limit of its own. 0 for no limit, if
+    `MUSTER_RATE_LIMIT_CEILING` allows it."""
     ipAllowlist: list[Block] | None
     """The networks that may use the credentials of the connection. Empty for all."""
     ipAllowlistEntries: list[AllowlistEntry] | None

@@ -51,7 +51,8 @@ class NewKey(Body):
     user: Annotated[str | None, Field(max_length=200)] = None
     """The id of the user that `/Me` stands for."""
     rate_limit: Annotated[int | None, Field(ge=0, le=_MAX_RATE)] = None
-    """Requests a minute. 0 for no limit, null for the limit of the workspace."""
+    """Requests a minute. 0 for no limit, if `MUSTER_RATE_LIMIT_CEILING` allows it; null for the
+    limit of the workspace."""
     connection: Annotated[str, Field(max_length=100)] = "default"
     """The id of the connection that the key belongs to."""
     expires_in_seconds: Annotated[int | None, Field(ge=1, le=_MAX_SECONDS)] = None
@@ -68,7 +69,8 @@ class KeyChange(Body):
     name: Name = ""
     """The name, which no other active key may have."""
     rate_limit: Annotated[int | None, Field(ge=0, le=_MAX_RATE)] = None
-    """Requests a minute. 0 for no limit, null for the limit of the workspace."""
+    """Requests a minute. 0 for no limit, if `MUSTER_RATE_LIMIT_CEILING` allows it; null for the
+    limit of the workspace."""
     expires: Moment | None = None
     """The time at which the key expires, within 10 years. Null if it does not expire."""
 
@@ -100,7 +102,8 @@ class KeyAnswer(Answer):
     connection: Annotated[str, Field(examples=["default"])]
     """The id of the connection that the key belongs to."""
     rateLimit: int | None
-    """Requests a minute. 0 for no limit, null for the limit of the workspace."""
+    """Requests a minute. 0 for no limit, if `MUSTER_RATE_LIMIT_CEILING` allows it; null for the
+    limit of the workspace."""
     created: Timestamp
     """The time at which the key was created."""
     expires: Timestamp | None

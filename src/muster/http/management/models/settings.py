@@ -153,8 +153,8 @@ class SettingsChange(Body):
     """The networks that may use the API keys of the workspace: CIDR blocks, or objects with a
     `range` and a `description`. A block alone keeps its description. Empty for all."""
     rate_limit: Annotated[int | None, _number("rateLimit")] = None
-    """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
-    installation's."""
+    """Requests a minute of each key without a limit of its own. 0 for no limit, if
+    `MUSTER_RATE_LIMIT_CEILING` allows it; null for the installation's."""
     guard_mode: GuardMode = "watch"
     """The deprovisioning guard: `hold` answers changes above the limit with 403 until an
     administrator decides, `pause` answers 429 and pauses the connection, `watch` only reports,
@@ -207,8 +207,8 @@ class SettingsAnswer(Answer):
     ipAllowlistEntries: list[AllowlistEntry]
     """The same networks with their descriptions."""
     rateLimit: int | None
-    """Requests a minute of each key without a limit of its own. 0 for no limit, null for the
-    installation's."""
+    """Requests a minute of each key without a limit of its own. 0 for no limit, if
+    `MUSTER_RATE_LIMIT_CEILING` allows it; null for the installation's."""
     guardMode: GuardMode
     """The deprovisioning guard: `hold` answers changes above the limit with 403 until an
     administrator decides, `pause` answers 429 and pauses the connection, `watch` only reports,
