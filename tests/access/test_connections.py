@@ -31,7 +31,7 @@ from tests.conftest import DATABASES
 from tests.support.in_process import InProcessServer
 from tests.support.people import group, name, patch, person
 from tests.support.people import replace as replacing
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, whole
 
 USERS = registry().types["/Users"]
 
@@ -391,9 +391,9 @@ class Merged:
         if plan.status_code != 200:
             return
         steps = [step for step in plan.json()["resources"] if step["action"] != "lost"]
-        chosen = [step["id"] for step in steps[: other + 1]]
-        if chosen:
-            body = {**period, "at": plan.json()["at"], "resources": chosen}
+        chosen = whole({"resources": steps[: other + 1]})
+        if steps:
+            body = {**period, "at": plan.json()["at"], **chosen}
             self.count(self.managers[who].post("/undo", json=body))
 
     def restore(self, who, ids, target, other):

@@ -150,7 +150,7 @@ def _undo(scene):
     }
     page = scene.visitor.get(f"{scene.base}/undo", **asked).text
     at = re.search(r'name="at" value="([^"]+)"', page)[1]
-    return scene.post("/undo", **asked, at=at, resource=[user["id"]], confirmed="yes")
+    return scene.post("/undo", **asked, at=at, delete=[user["id"]], confirmed="yes", deleting="yes")
 
 
 def _upload(scene):

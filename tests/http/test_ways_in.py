@@ -65,8 +65,11 @@ class Place:
             "until": datetime.now(UTC) + timedelta(hours=1),
         }
         asked = {"key": key, **{when: moment.isoformat() for when, moment in period.items()}}
-        at = self.api.get("/undo", params=asked).json()["at"]
-        return self.api.post("/undo", json={**asked, "at": at, "resources": [user["id"]], **more})
+        plan = self.api.get("/undo", params=asked).json()
+        step = next(step for step in plan["resources"] if step["id"] == user["id"])
+        selected = "deletions" if step["action"] == "delete" else "resources"
+        body = {**asked, "at": plan["at"], selected: [user["id"]], **more}
+        return self.api.post("/undo", json=body)
 
     def actions(self):
         return [

@@ -40,6 +40,14 @@ def key_id(token):
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
 
 
+def whole(plan):
+    """Return the selection that carries out all of a plan of /undo, its deletions included."""
+    steps = plan["resources"]
+    deletions = {step["id"] for step in steps if step["action"] == "delete"}
+    others = {step["id"] for step in steps} - deletions
+    return {"resources": sorted(others), "deletions": sorted(deletions)}
+
+
 class Tenant:
     """A new workspace with clients of its management API and of SCIM."""
 

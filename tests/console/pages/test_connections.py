@@ -249,9 +249,10 @@ def test_all_changes_of_a_connection_are_rolled_back(root, base, fresh):
     assert all(user["userName"] in page.text for user in made)
     assert other["userName"] not in page.text
     at = re.search(r'name="at" value="([^"]+)"', page.text)[1]
-    ids = [user["id"] for user in (*made, gone)]
-    page = root.submit(path, **asked, at=at, resource=ids, confirmed="yes")
-    assert "Rolled back 3 resources." in text(page)
+    assert "2 resources created by this connection" in text(page)
+    chosen = {"resource": [gone["id"]], "delete": [user["id"] for user in made]}
+    page = root.submit(path, **asked, at=at, **chosen, confirmed="yes", deleting="yes")
+    assert "Rolled back 1 resource and deleted 2." in text(page)
     assert fresh.scim.get(f"/Users/{gone['id']}").status_code == 200
     assert fresh.scim.get("/Users").json()["totalResults"] == 2
     assert root.get(path, key="connection:x", **period).status_code == 404

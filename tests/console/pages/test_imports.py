@@ -282,15 +282,21 @@ def test_an_import_is_rolled_back(wizard, root, fresh):
     wizard.imported(f"User name,Title\n{old['userName']},Manager\n{new},Chief\n")
     link = re.search(r'href="([^"]+/undo\?import=[^"]+)"', root.get(wizard.path).text)[1]
     page = root.get(unescape(link))
-    ids = re.findall(r'name="resource" value="([^"]+)"', page.text)
-    assert len(ids) == 2
+    resources, deletions = (
+        re.findall(rf'name="{kind}" value="([^"]+)"', page.text) for kind in ("resource", "delete")
+    )
+    assert resources == [old["id"]]
+    assert len(deletions) == 1
+    assert "1 resource created by this import" in page.text
+    chosen = {"resource": resources, "delete": deletions}
     fields = dict(
         re.findall(r'type="hidden" name="(import|since|until|at)" value="([^"]*)"', page.text)
     )
-    asked = root.post(f"/w/{fresh.name}/undo", **fields, resource=ids)
-    assert "Roll back 2 resources?" in asked.text
-    page = root.submit(f"/w/{fresh.name}/undo", **fields, resource=ids, confirmed="yes")
-    assert "Rolled back 2 resources." in page.text
+    asked = root.post(f"/w/{fresh.name}/undo", **fields, **chosen)
+    assert "Roll back 1 resource and delete 1?" in asked.text
+    agreed = {"confirmed": "yes", "deleting": "yes"}
+    page = root.submit(f"/w/{fresh.name}/undo", **fields, **chosen, **agreed)
+    assert "Rolled back 1 resource and deleted 1." in page.text
     assert found(fresh, new) is None
     assert fresh.scim.get(f"/Users/{old['id']}").json()["title"] == "Clerk"
     assert "This import has been rolled back" in root.get(unescape(link)).text

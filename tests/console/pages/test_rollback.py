@@ -40,10 +40,15 @@ def fields(page):
     return {field: html.unescape(value) for field, value in found}
 
 
-def boxes(page):
+def boxes(page, field="resource"):
     """The ids of the steps; those that are selected."""
-    found = re.findall(r'name="resource" value="([^"]+)"[^>]*?( checked)?>', page.text)
+    found = re.findall(rf'name="{field}" value="([^"]+)"[^>]*?( checked)?>', page.text)
     return [step for step, _ in found], {step for step, checked in found if checked}
+
+
+def follow(root, page, label):
+    """The page behind a link."""
+    return root.get(html.unescape(re.search(rf'href="([^"]+)">{re.escape(label)}', page.text)[1]))
 
 
 def ids(provider):
@@ -67,15 +72,16 @@ def test_the_page_begins_with_events(root, fresh, provider):
 def test_a_step_shows_values_and_no_deletion_is_preselected(root, fresh, provider):
     page = review(root, fresh, provider)
     steps, selected = boxes(page)
-    assert set(steps) == {*ids(provider), provider.made["id"]}
-    assert selected == ids(provider)
+    assert set(steps) == selected == ids(provider)
+    assert boxes(page, "delete") == ([provider.made["id"]], set())
+    assert "1 resource created by this key" in page.text
     assert page.text.count("Status: inactive → active") == 3
 
 
 def test_the_question_has_the_numbers(root, fresh, provider):
     page = review(root, fresh, provider)
-    asked = roll_back(root, fresh, page, {*ids(provider), provider.made["id"]})
-    assert "Roll back 4 resources" in asked.text
+    asked = roll_back(root, fresh, page, ids(provider), delete=provider.made["id"])
+    assert "Roll back 3 resources and delete 1?" in asked.text
     effects = dict(re.findall(r"<li><strong>([^<]+)</strong>: ([^<]+)</li>", asked.text))
     assert set(effects) == {"Reactivate 3 users", "Delete 1 user"}
     restored = set(effects["Reactivate 3 users"].split(", "))
@@ -92,7 +98,9 @@ def test_what_was_rolled_back_is_not_offered_again(root, fresh, provider):
     assert actives(fresh, provider) == [True] * 3
     assert "1 user created" in (events := root.get(f"/w/{fresh.name}/undo").text)
     assert "deactivated" not in events
-    assert boxes(review(root, fresh, provider)) == ([provider.made["id"]], set())
+    page = review(root, fresh, provider)
+    assert boxes(page) == ([], set())
+    assert boxes(page, "delete") == ([provider.made["id"]], set())
 
 
 def test_a_rollback_is_not_a_change_by_others(root, fresh, provider):
@@ -159,8 +167,8 @@ def test_the_deactivations_of_an_event_are_reviewed_alone(root, fresh, provider)
     page = root.get(f"/w/{fresh.name}/undo").text
     link = re.search(r'href="([^"]+)">Review the deactivations', page)[1]
     page = root.get(html.unescape(link))
-    assert boxes(page)[1] == ids(provider)
-    assert "Select the deactivated users (3)" in page.text
+    assert boxes(page)[1] == {*ids(provider), made}
+    assert boxes(page, "delete") == ([made], set())
 
 
 def test_deactivations_after_the_creations_are_undone_without_deleting(root, fresh):
@@ -176,3 +184,87 @@ def test_deactivations_after_the_creations_are_undone_without_deleting(root, fre
     roll_back(root, fresh, page, boxes(page)[1], confirmed="yes")
     for user in users:
         assert fresh.scim.get(f"/Users/{user['id']}").json()["active"] is True
+
+
+@pytest.fixture
+def burst(fresh):
+    """A key that has created three users and deactivated two of them, in one event."""
+    token = fresh.key()
+    scim = fresh.client(token, "/scim/v2")
+    users = [scim.post("/Users", json=person()).json()["id"] for _ in range(3)]
+    for user in users[:2]:
+        scim.patch(f"/Users/{user}", json=replace("active", False))
+    return key_id(token), users
+
+
+def test_users_whom_the_key_created_and_deactivated_become_active_again(root, fresh, burst):
+    key, users = burst
+    page = follow(root, root.get(f"/w/{fresh.name}/undo"), "Review<")
+    assert key in str(page.url)
+    assert boxes(page) == ([users[1], users[0]], set(users[:2]))
+    assert page.text.count("Status: inactive → active") == 2
+    assert page.text.count("Nothing else is undone: the key created this user.") == 2
+    asked = roll_back(root, fresh, page, users[:2])
+    assert "Roll back 2 resources?" in asked.text
+    assert 'name="delete"' not in asked.text
+    done = roll_back(root, fresh, page, users[:2], confirmed="yes")
+    assert "Rolled back 2 resources." in done.text
+    found = {user: fresh.scim.get(f"/Users/{user}").json()["active"] for user in users}
+    assert found == dict.fromkeys(users, True)
+    events = root.get(f"/w/{fresh.name}/undo").text
+    assert "3 users created" in events
+    assert "deactivated" not in events
+    page = review_of(root, fresh, key)
+    assert boxes(page) == ([], set())
+    assert offered(page) == (set(users), set())
+
+
+def offered(page):
+    """The ids of the users who can be deleted; those who are selected."""
+    found, selected = boxes(page, "delete")
+    return set(found), selected
+
+
+def review_of(root, fresh, key):
+    page = root.get(f"/w/{fresh.name}/undo")
+    links = re.findall(r'href="([^"]+/undo\?key=[^"]+)"', page.text)
+    return root.get(html.unescape(next(link for link in links if key in link)))
+
+
+def test_select_all_leaves_deletions_out(root, fresh, burst):
+    key, users = burst
+    page = follow(root, review_of(root, fresh, key), "Select all<")
+    assert boxes(page)[1] == set(users[:2])
+    assert offered(page) == (set(users), set())
+    page = follow(root, page, "Select all deletions (3)")
+    assert boxes(page)[1] == set()
+    assert boxes(page, "delete")[1] == set(users)
+    page = follow(root, page, "Select no deletions")
+    assert boxes(page)[1] == set(users[:2])
+    assert boxes(page, "delete")[1] == set()
+
+
+def test_deletions_are_confirmed_apart(root, fresh, burst):
+    key, users = burst
+    page = review_of(root, fresh, key)
+    asked = roll_back(root, fresh, page, [], delete=users)
+    assert "Delete 3 resources?" in asked.text
+    assert "Delete these 3 resources" in asked.text
+    refused = roll_back(root, fresh, page, [], delete=users, confirmed="yes")
+    assert refused.status_code == 400
+    assert "Tick this box" in refused.text
+    assert offered(refused)[0] == set(users)
+    assert fresh.scim.get("/Users").json()["totalResults"] == 3
+    agreed = {"confirmed": "yes", "deleting": "yes"}
+    done = roll_back(root, fresh, page, [], delete=users[2], **agreed)
+    assert "Deleted 1 resource." in done.text
+    assert {user["id"] for user in fresh.scim.get("/Users").json()["Resources"]} == set(users[:2])
+
+
+def test_a_user_cannot_be_both_reactivated_and_deleted(root, fresh, burst):
+    key, users = burst
+    page = review_of(root, fresh, key)
+    refused = roll_back(root, fresh, page, users[:1], delete=users[:1])
+    assert refused.status_code == 400
+    assert "Choose whether to reactivate or to delete" in refused.text
+    assert (boxes(refused)[1], boxes(refused, "delete")[1]) == (set(users[:1]), set(users[:1]))

@@ -6,7 +6,7 @@ import pytest
 
 from muster.access.permissions import ADMIN, AUDIT, PERMISSIONS, RESTORE, SCIM, SETTINGS
 from tests.support.people import group, person, replace
-from tests.support.tenant import key_id, problem
+from tests.support.tenant import key_id, problem, whole
 
 
 class Tenancy:
@@ -36,8 +36,8 @@ class Tenancy:
     def undo(self, api=None, **more):
         api = api or self.api
         plan = self.tenant.api.get("/undo", params=self.period).json()
-        ids = [step["id"] for step in plan["resources"]]
-        return api.post("/undo", json={**self.period, "at": plan["at"], "resources": ids, **more})
+        body = {**self.period, "at": plan["at"], **whole(plan), **more}
+        return api.post("/undo", json=body)
 
     def restore(self, user, number, **more):
         """Restore a user to the state after one of its changes, counted from 0."""
@@ -129,8 +129,8 @@ def test_switches_apply_to_rollback_and_restore(tenancy, way):
     if way == "undo":
         problem(tenancy.undo(), 403)
         plan = tenancy.api.get("/undo", params=tenancy.period).json()
-        for user in (made, gone, idle):
-            body = {**tenancy.period, "at": plan["at"], "resources": [user["id"]]}
+        for kind, user in (("deletions", made), ("resources", gone), ("resources", idle)):
+            body = {**tenancy.period, "at": plan["at"], kind: [user["id"]]}
             assert "automatic" in problem(tenancy.api.post("/undo", json=body), 403)
     else:
         assert "automatic provisioning is off" in problem(tenancy.restore(gone, 0), 403)

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.support.people import group, name, person
-from tests.support.tenant import Tenant, key_id, problem
+from tests.support.people import group, name, person, replace
+from tests.support.tenant import Tenant, key_id, problem, whole
 from tests.upkeep.test_audit_verification import tampered
 
 
@@ -21,15 +21,29 @@ class Culprit:
         self.asked["until"] = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
         self.api = tenant.api
 
+    def user(self, *, deactivated=False, **attributes):
+        """Return a user that the key creates, and deactivates if that is asked for."""
+        user = self.scim.post("/Users", json=person(**attributes)).json()
+        if deactivated:
+            self.scim.patch(f"/Users/{user['id']}", json=replace("active", False))
+        return user
+
     def plan(self):
         answer = self.api.get("/undo", params=self.asked)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def undo(self, plan=None, ids=None):
+    def actions(self, user):
+        """Return the actions that the plan offers for a user."""
+        return [row["action"] for row in self.plan()["resources"] if row["id"] == user["id"]]
+
+    def undo(self, plan=None, ids=None, deletions=()):
+        """Undo the resources with some ids, or all of a plan, its deletions included."""
         plan = plan or self.plan()
-        ids = [row["id"] for row in plan["resources"]] if ids is None else ids
-        return self.api.post("/undo", json={**self.asked, "at": plan["at"], "resources": ids})
+        chosen = {"resources": ids, "deletions": list(deletions)}
+        if ids is None:
+            chosen = whole(plan)
+        return self.api.post("/undo", json={**self.asked, "at": plan["at"], **chosen})
 
 
 def state(tenant):
@@ -240,3 +254,55 @@ def test_a_rolled_back_resource_is_planned_again_only_after_another_change(fresh
     assert offered() == {ben["id"]}
     patch(culprit.scim, f"/Groups/{crew['id']}", {"op": "remove", "path": "members"})
     assert offered() == {ben["id"], crew["id"]}
+
+
+def test_a_user_whom_the_key_created_and_deactivated_becomes_active_without_being_deleted(fresh):
+    culprit = Culprit(fresh)
+    user = culprit.user(deactivated=True, title="a")
+    fresh.scim.patch(f"/Users/{user['id']}", json=replace("title", "b"))
+    assert culprit.actions(user) == ["reactivate", "delete"]
+    plan = culprit.plan()
+    assert [row["changedByOthers"] for row in plan["resources"]] == [False, True]
+    assert culprit.undo(plan, [user["id"]]).json() == {"undone": 1, "leftOut": []}
+    found = fresh.scim.get(f"/Users/{user['id']}").json()
+    assert (found["active"], found["title"]) == (True, "b")
+    note = fresh.api.get("/audit", params={"action": "undo"}).json()["rows"][-1]["document"]
+    assert (note["resources"], note["reactivated"]) == ([user["id"]], [user["id"]])
+    assert culprit.actions(user) == ["delete"]
+    culprit.scim.patch(f"/Users/{user['id']}", json=replace("active", False))
+    assert culprit.actions(user) == ["reactivate", "delete"]
+    assert culprit.undo(ids=[], deletions=[user["id"]]).json()["undone"] == 1
+    assert fresh.scim.get(f"/Users/{user['id']}").status_code == 404
+    assert culprit.actions(user) == []
+
+
+def test_only_a_deactivation_by_the_key_itself_is_undone_alone(fresh):
+    culprit = Culprit(fresh)
+    by_others, never, back = culprit.user(), culprit.user(active=False), culprit.user()
+    fresh.scim.patch(f"/Users/{by_others['id']}", json=replace("active", False))
+    for active in (False, True):
+        culprit.scim.patch(f"/Users/{back['id']}", json=replace("active", active))
+    for user in (by_others, never, back):
+        culprit.scim.patch(f"/Users/{user['id']}", json=replace("title", "a"))
+        assert culprit.actions(user) == ["delete"]
+
+
+def test_nothing_is_deleted_that_is_not_selected_to_be(fresh):
+    culprit = Culprit(fresh)
+    made, idle = culprit.user(), culprit.user(deactivated=True)
+    old = fresh.user(title="a")
+    culprit.scim.patch(f"/Users/{old['id']}", json=replace("title", "b"))
+    plan = culprit.plan()
+    ids = sorted({row["id"] for row in plan["resources"]})
+    refused = problem(culprit.undo(plan, ids), 400)
+    assert "Select it in deletions" in refused
+    assert refused.endswith(f": {made['userName']}")
+    assert "in one of them only" in problem(culprit.undo(plan, [idle["id"]], [idle["id"]]), 400)
+    assert "did not create" in problem(culprit.undo(plan, [], [old["id"]]), 400)
+    assert "did not create" in problem(culprit.undo(plan, [], [name("x")]), 400)
+    assert {user["active"] for user in state(fresh).values()} == {True, False}
+    assert culprit.undo(plan, [idle["id"], old["id"]], [made["id"]]).json()["undone"] == 3
+    assert {id: user["active"] for id, user in state(fresh).items()} == {
+        idle["id"]: True,
+        old["id"]: True,
+    }

@@ -128,7 +128,7 @@ BODIES = {
     "protectUser": ("PUT", "/protected-users/{user[id]}", lambda _: {"reason": "x"}),
     "verifyPassword": ("POST", "/passwords/verify", lambda _: {"userName": name("u"), "password": "x"}),
     "undo": ("POST", "/undo", lambda place: {
-        "key": place.own, **place.period, "at": place.at, "resources": [place.user["id"]], "override": True}),
+        "key": place.own, **place.period, "at": place.at, "resources": [], "deletions": [place.user["id"]], "override": True}),
     "restore": ("POST", "/history/{user[id]}/restore", lambda place: {"change": place.change, "override": False}),
     "restore at a time": ("POST", "/history/{user[id]}/restore", lambda place: {"time": place.period["until"]}),
     "createSchema": ("POST", "/schemas", lambda _: schema(f"urn:{name('acme')}:User")),

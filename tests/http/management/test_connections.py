@@ -409,7 +409,7 @@ def test_what_a_connection_did_is_undone_whichever_credential_did_it(fresh):
     refused(fresh.api.get("/undo", params={**period, "connection": "y"}), 400, "/connection")
     plan = fresh.api.get("/undo", params={**period, "connection": "Okta"}).json()
     assert {step["id"] for step in plan["resources"]} == set(made)
-    body = {**period, "connection": "Okta", "at": plan["at"], "resources": made}
+    body = {**period, "connection": "Okta", "at": plan["at"], "deletions": made}
     assert fresh.api.post("/undo", json=body).json()["undone"] == 2
     assert fresh.scim.get("/Users").json()["totalResults"] == 1
     plan = fresh.api.get("/undo", params={**period, "connection": "Okta"}).json()

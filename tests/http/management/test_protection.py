@@ -75,7 +75,7 @@ def test_a_rollback_keeps_them_unless_it_is_overridden(fresh):
     fresh.api.put(f"/protected-users/{user['id']}", json={})
     asked = {"key": key["id"], "since": since, "until": "2999-01-01T00:00:00Z"}
     plan = fresh.api.get("/undo", params=asked).json()
-    body = {**asked, "at": plan["at"], "resources": [user["id"]]}
+    body = {**asked, "at": plan["at"], "deletions": [user["id"]]}
     assert "protected user" in problem(fresh.api.post("/undo", json=body), 403)
     assert fresh.api.post("/undo", json={**body, "override": True}).status_code == 200
     error_of(fresh.scim.get(f"/Users/{user['id']}"), 404)

@@ -16,6 +16,11 @@ from muster.directory.history.events import changed_values
 from muster.directory.history.key_events import KeyEvent, recent_events
 from muster.directory.history.past import parse_time
 from muster.directory.history.rollback import (
+    CREATE,
+    DELETE,
+    MAX_RESOURCES,
+    REACTIVATE,
+    REVERT,
     Rollback,
     RollbackPlan,
     RollbackStep,
@@ -39,6 +44,8 @@ _DONE = {
     "reactivate": "reactivated",
 }
 _MILLISECONDS = len("2026-01-31T12:00:00.000")
+_REACTIVATE = "Reactivate"
+"""The effect of a step that makes a user active again, whatever else it reverts."""
 _NAMED = 20
 """The most names in one line of the question."""
 
@@ -94,7 +101,7 @@ class RollbackPages:
                 at = await self._tokens.write(visit.there().id, plan.as_of)
             except ScimError as failed:
                 status, error = failed.status if status == 200 else status, error or failed.detail
-        now = clock.now()
+        now, steps = clock.now(), () if plan is None else plan.steps
         until = visit.text("until") or f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}"
         asked = {
             "key": visit.text("key"),
@@ -111,26 +118,31 @@ class RollbackPages:
             connections=await self._connections.all(workspace),
             asked={**asked, "until": until, "import": visit.text("import")},
             events=[_shown(event) for event in events],
-            changes={} if plan is None else {step.id: _differences(step) for step in plan.steps},
+            steps=[(step, _differences(step)) for step in steps if step.action != DELETE],
+            deletions=[step for step in steps if step.action == DELETE],
+            limited=len({step.id for step in steps}) == MAX_RESOURCES,
             gone=_gone(plan, work),
-            reactivated=sum(
-                _verb(step) == "Reactivate" for step in (() if plan is None else plan.steps)
-            ),
-            chosen=set(visit.fields.get("resource", [])) or _selected(plan, visit.text("select")),
+            reactivated={step.id for step in steps if _verb(step) == _REACTIVATE},
+            chosen=_chosen(visit, steps),
+            deleted=_to_delete(visit, steps),
             said=visit.flashed.get("said", ""),
             error=error,
         )
 
     async def undo(self, visit: Visit) -> Response:
-        ids = visit.fields.get("resource", [])
-        if not ids:
+        ids, deletions = (set(visit.fields.get(name, [])) for name in ("resource", "delete"))
+        if not ids and not deletions:
             return await self.show(visit, 400, error="Select at least one resource to roll back.")
         if visit.text("confirmed") != "yes":
-            return await self._confirm(visit, set(ids))
+            return await self._confirm(visit, ids, deletions)
+        if deletions and visit.text("deleting") != "yes":
+            error = "deleting: tick this box, or go back and leave the deletions out"
+            return await self._confirm(visit, ids, deletions, 400, error)
         try:
             at = await self._tokens.read(visit.there().id, visit.text("at"), "at")
             caller = visit.caller_overriding()
-            undone = await self._rollback.execute(caller, await self._work(visit), at, ids)
+            work = await self._work(visit)
+            undone = await self._rollback.execute(caller, work, at, ids, deletions)
         except ScimError as error:
             return await self.show(visit, error.status, error=error.detail)
         without = (
@@ -138,29 +150,41 @@ class RollbackPages:
             if undone.left_out
             else ""
         )
-        number = f"{undone.count:,} resource{'' if undone.count == 1 else 's'}"
-        said = f"Rolled back {number}.{without}"
+        done = _in_words("Rolled back", undone.count - len(deletions), "deleted", len(deletions))
+        said = f"{done}.{without}"
         return await visit.redirect_with(
             "./undo", {name: visit.text(name) for name in _ASKED}, said=said
         )
 
-    async def _confirm(self, visit: Visit, ids: set[str]) -> Response:
-        """Ask before the rollback, with the numbers."""
+    async def _confirm(
+        self, visit: Visit, ids: set[str], deletions: set[str], status: int = 200, error: str = ""
+    ) -> Response:
+        """Ask before the rollback, with the numbers, and about the deletions apart."""
         try:
             plan = await self._plan(visit)
-        except ScimError as error:
-            return await self.show(visit, error.status, error=error.detail)
+        except ScimError as failed:
+            return await self.show(visit, failed.status, error=failed.detail)
+        if twice := [step.name for step in plan.steps if step.id in ids & deletions]:
+            names = _named(list(dict.fromkeys(twice)))
+            refused = f"Choose whether to reactivate or to delete: {names}."
+            return await self.show(visit, 400, error=refused)
         ids -= _gone(plan, await self._work(visit))
-        steps = [step for step in plan.steps if step.id in ids]
-        if not steps or len(steps) != len(ids):
+        kept = [step for step in plan.steps if step.action != DELETE and step.id in ids]
+        made = [step for step in plan.steps if step.action == DELETE and step.id in deletions]
+        if len(kept) != len(ids) or len(made) != len(deletions) or not kept + made:
             return await self.show(visit, 409, "Some of these no longer need a rollback.")
         return visit.render(
             "undo_confirm.html",
-            steps=steps,
-            effects=_effects(steps),
-            others=sum(step.changed_by_others for step in steps),
+            status,
+            kept=kept,
+            made=made,
+            title=_in_words("Roll back", len(kept), "delete", len(made)),
+            effects=_effects(kept),
+            deletions=_effects(made),
+            others=sum(step.changed_by_others for step in kept + made),
             asked={name: visit.text(name) for name in (*_ASKED, "at")},
             overriding=visit.text("override") == "on",
+            error=error,
         )
 
     async def _plan(self, visit: Visit) -> RollbackPlan:
@@ -208,23 +232,29 @@ def _second(time: str, later: timedelta = timedelta(0)) -> str:
     return f"{datetime.fromisoformat(time) + later:%Y-%m-%dT%H:%M:%S}"
 
 
-def _selected(plan: RollbackPlan | None, asked: str) -> set[str]:
-    """Return the resources to select at first: none that are deleted or that others changed.
+def _chosen(visit: Visit, steps: Sequence[RollbackStep]) -> set[str]:
+    """Return the resources whose changes are selected; none of them is deleted.
 
-    Args:
-        plan: The plan.
-        asked: all, none or reactivated, if that was asked for.
+    At first they are those that no others have changed since. A link may ask for `all` of them,
+    for `none`, for the `reactivated` users, or for the `deletions`, which are selected apart.
     """
-    steps = () if plan is None else plan.steps
+    if visit.request.method == "POST":
+        return set(visit.fields.get("resource", []))
+    asked, kept = visit.text("select"), [step for step in steps if step.action != DELETE]
+    if asked in ("none", "deletions"):
+        return set()
     if asked == "reactivated":
-        return {step.id for step in steps if _verb(step) == "Reactivate"}
-    if asked in ("all", "none"):
-        return {step.id for step in steps if asked == "all"}
-    return {
-        step.id
-        for step in steps
-        if step.action in ("restore", "create") and not step.changed_by_others
-    }
+        return {step.id for step in kept if _verb(step) == _REACTIVATE}
+    return {step.id for step in kept if asked == "all" or not step.changed_by_others}
+
+
+def _to_delete(visit: Visit, steps: Sequence[RollbackStep]) -> set[str]:
+    """Return the resources that are selected to be deleted: none, unless that was asked for."""
+    if visit.request.method == "POST":
+        return set(visit.fields.get("delete", []))
+    if visit.text("select") != "deletions":
+        return set()
+    return {step.id for step in steps if step.action == DELETE}
 
 
 def _gone(plan: RollbackPlan | None, work: Work | None) -> set[str]:
@@ -235,13 +265,15 @@ def _gone(plan: RollbackPlan | None, work: Work | None) -> set[str]:
     return {
         step.id
         for step in (() if plan is None else plan.steps)
-        if step.action == "create" and work is not None and not work.has(step.current)
+        if step.action == CREATE and work is not None and not work.has(step.current)
     }
 
 
 def _differences(step: RollbackStep) -> Sequence[tuple[str, Json, Json]]:
     """Return the attributes that a step changes, each with its value before and after."""
-    if step.action != "restore" or step.prior is None:
+    if step.action == REACTIVATE:
+        return (("Status", "inactive", "active"),)
+    if step.action != REVERT or step.prior is None:
         return ()
     now, then = parse(step.current.document), parse(step.prior.document)
     found: list[tuple[str, Json, Json]] = []
@@ -266,14 +298,22 @@ def _effects(steps: Sequence[RollbackStep]) -> Sequence[tuple[str, str]]:
 
 def _verb(step: RollbackStep) -> str:
     """Return the verb for the effect of a step on its resource."""
-    if step.action == "create":
+    if step.action == CREATE:
         return "Restore"
-    if step.action == "delete":
+    if step.action == DELETE:
         return "Delete"
     for path, now, then in _differences(step):
         if path == "Status" and now != then:
-            return "Reactivate" if then == "active" else "Deactivate"
+            return _REACTIVATE if then == "active" else "Deactivate"
     return "Revert"
+
+
+def _in_words(undo: str, undone: int, delete: str, deleted: int) -> str:
+    """Return the numbers of a rollback, such as "Roll back 2 resources and delete 1"."""
+    noun = f"resource{'' if (undone or deleted) == 1 else 's'}"
+    if not undone:
+        return f"{delete.capitalize()} {deleted:,} {noun}"
+    return f"{undo} {undone:,} {noun}" + (f" and {delete} {deleted:,}" if deleted else "")
 
 
 def _named(names: Sequence[str]) -> str:

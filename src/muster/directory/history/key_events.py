@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from muster.directory.documents import parse
 from muster.directory.history.past import Past
+from muster.directory.history.rollback import reactivated_by, undone_by
 from muster.storage.port.changes import Change
 from muster.storage.port.resources import Resources
 
@@ -65,6 +66,7 @@ async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent
     open_events: dict[str, KeyEvent] = {}
     events: list[KeyEvent] = []
     undone: set[str] = set()
+    reactivated: set[str] = set()
     examined = looked_up = 0
     async for change in past.recent(workspace):
         examined += 1
@@ -74,10 +76,17 @@ async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent
             break
         actor = change.origin.actor
         if change.action == _UNDO and not change.version:
-            undone.update(parse(change.document).get("resources", ()))
+            undone |= undone_by(change)
+            reactivated |= reactivated_by(change)
         import_id = _import_of(change)
         wanted = import_id or actor.startswith("key:")
         if not change.version or not wanted or change.id in undone:
+            continue
+        action = change.action
+        if change.type == "User" and action == "update" and looked_up < _LOOKED_UP:
+            looked_up += 1
+            action = await _action(past, workspace, change)
+        if action == "deactivate" and change.id in reactivated:
             continue
         source = import_id or actor
         current = open_events.get(source)
@@ -87,10 +96,6 @@ async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent
             current = KeyEvent(actor, change.origin.time, change.origin.time, import_id=import_id)
             open_events[source] = current
             events.append(current)
-        action = change.action
-        if change.type == "User" and action == "update" and looked_up < _LOOKED_UP:
-            looked_up += 1
-            action = await _action(past, workspace, change)
         current.add(change, action)
     return events
 

@@ -67,6 +67,32 @@ def restore_to(
     return decide
 
 
+def reactivate(user_type: ResourceType, now: str) -> Decide:
+    """Make a user active again, and leave everything else as it is.
+
+    It does nothing if the user is active, or does not exist any more.
+
+    Args:
+        user_type: The type of users.
+        now: The time of the write.
+    """
+
+    def decide(current: Stored | None) -> Outcome:
+        if current is None:
+            return Keep(Stored("", 0, b""))
+        before = parse(current.document)
+        before.pop("meta")
+        if before.get("active") is not False:
+            return Keep(current)
+        after = {**before, "active": True}
+        return replace(
+            next_version(current, after, user_type, now),
+            reprovisions=policy.reprovisions(user_type, before, after),
+        )
+
+    return decide
+
+
 def bump_if_members_change(group_type: ResourceType, now: str) -> Decide:
     """Give a group its next version if the write's edit changes its members."""
 

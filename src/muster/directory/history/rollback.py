@@ -10,13 +10,17 @@ the plan says so (`changed_by_others`) and the administrator selects the steps. 
 are treated differently: only those that the key added or removed are moved back, and changes to
 members by others stay.
 
+A resource that the key created has no earlier state, so its step deletes it. Deletions are never
+part of a selection of resources: they are selected apart. A user whom the key created and then
+deactivated has a second step, which only makes them active again.
+
 The plan is computed again on execution. If a selected resource has changed since the plan was
 shown, the rollback is refused as a whole.
 
 The writes are ordered so that each finds the resources that it needs:
 
-1. Restore and create resources. Groups are created empty here, because their members may come
-  later.
+1. Restore, create and reactivate resources. Groups are created empty here, because their members
+  may come later.
 2. Move members. All resources that may become members exist now.
 3. Delete resources that the key created, groups first: deleting a member first would write a new
    version of a group that is deleted next.
@@ -28,6 +32,7 @@ would fail on changes that others have overwritten.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import orjson
 
@@ -36,9 +41,11 @@ from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.guard.enforcement import enforced, guard, protected_from, switches
 from muster.directory.history.outcomes import (
+    Decide,
     bump,
     bump_if_members_change,
     delete_if_present,
+    reactivate,
     restore_to,
 )
 from muster.directory.history.past import MAX_CHANGES, Past, inverse_edit
@@ -51,7 +58,11 @@ from muster.storage.port.members import GROUP, MemberEdit
 from muster.storage.port.resources import Resources, Write
 
 MAX_RESOURCES = 1000
+REVERT, CREATE, REACTIVATE, DELETE, LOST = "restore", "create", "reactivate", "delete", "lost"
+"""The actions of steps."""
 _UNDO = "undo"
+_NAMED = 5
+"""The most names in an error."""
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 """The beginning of the period of an import: its first note ends the search for its changes."""
 
@@ -95,13 +106,14 @@ class RollbackStep:
         type: The resource type.
         id: The resource's id.
         name: Its userName or displayName.
-        action: restore; create, if it has been deleted; delete, if the key created it; or lost, if
-            its earlier state is no longer known.
+        action: restore; create, if it has been deleted; delete, if the key created it; reactivate,
+            if the key created and deactivated it; or lost, if its earlier state is no longer known.
         changed_by_others: Whether others have changed it since; these changes are lost.
         changes: The number of the key's changes.
         version: The resource's last version.
         latest: The sequence number of its last change.
-        prior: The change that left the state to return to; None if the resource did not exist.
+        prior: The change that left the state to return to; None if the resource did not exist
+            before the key created it.
         members: For a group, the edit that moves members back; None if none are moved.
         current: The resource's last write.
         already_undone: Whether the resource already is in its earlier state.
@@ -126,7 +138,8 @@ class RollbackPlan:
     """The steps that roll back a key.
 
     Attributes:
-        steps: One step for each resource that the key changed.
+        steps: One step for each resource that the key changed, and two for each user whom it
+            created and deactivated: reactivate and delete.
         as_of: The sequence number of the workspace's latest change when the plan was made.
     """
 
@@ -182,8 +195,11 @@ class Rollback:
                 f" rollback covers at most {MAX_RESOURCES:,}. Choose a shorter period."
             )
         steps = [
-            await self._step(workspace, work, changes, undone.get(changes[0].id, 0), rollbacks)
+            step
             for changes in done.values()
+            for step in await self._steps(
+                workspace, work, changes, undone.get(changes[0].id, 0), rollbacks
+            )
         ]
         return RollbackPlan(steps, at)
 
@@ -193,6 +209,7 @@ class Rollback:
         work: Work,
         as_of: int,
         ids: Iterable[str],
+        deletions: Iterable[str] = (),
     ) -> RollbackResult:
         """Execute the selected steps of a plan, atomically.
 
@@ -200,21 +217,22 @@ class Rollback:
             caller: The administrator, or the client of the management API.
             work: The changes of the plan.
             as_of: `as_of` of the plan that was shown.
-            ids: The ids of the selected resources.
+            ids: The ids of the selected resources, none of which is deleted.
+            deletions: The ids of the resources to delete, which the key created.
 
         Raises:
-            ScimError: 400 if the plan has no step for an id; 409 if a resource has changed since
-                the plan was shown, its earlier state is lost, or another resource has taken one of
-                its unique values.
+            ScimError: 400 if the plan has no such step for an id; 409 if a resource has changed
+                since the plan was shown, its earlier state is lost, or another resource has taken
+                one of its unique values.
             Withheld: The guard or a switch forbids it.
         """
-        wanted = set(ids)
         plan = await self._full_plan(caller.workspace.id, work)
-        steps = _selected(plan, wanted, as_of)
+        steps = _selected(plan, set(ids), set(deletions), as_of)
+        wanted = sorted(step.id for step in steps)
         owners = await self._former_owners(caller.workspace.id, steps)
         writes = list(_writes(caller, steps, owners))
         try:
-            await enforced(self._storage, caller, writes, "undo", sorted(wanted))
+            await enforced(self._storage, caller, writes, _UNDO, wanted)
         except Conflict as conflict:
             raise uniqueness(
                 f"{conflict.attribute}: another resource has taken a value of one of these since"
@@ -223,7 +241,8 @@ class Rollback:
             raise ScimError(
                 409, "One of these resources already exists again. Make a new plan."
             ) from None
-        await self._note(caller, work, sorted(wanted))
+        reactivated = [step.id for step in steps if step.action == REACTIVATE]
+        await self._note(caller, work, wanted, sorted(reactivated))
         return RollbackResult(len(steps), await self._left_out(caller.workspace.id, steps))
 
     async def _former_owners(
@@ -233,18 +252,25 @@ class Rollback:
         return {
             step.id: await self._storage.former_owner(workspace, step.latest)
             for step in steps
-            if step.action == "create"
+            if step.action == CREATE
         }
 
-    async def _note(self, caller: Caller, work: Work, ids: list[str]) -> None:
-        """Record the rollback in the audit log; later plans leave these resources out."""
+    async def _note(
+        self, caller: Caller, work: Work, ids: list[str], reactivated: list[str]
+    ) -> None:
+        """Record the rollback in the audit log.
+
+        Later plans leave these resources out, except for the deletion of reactivated users: their
+        creation has not been undone.
+        """
         origin = caller.origin(timestamp())
         period = {
             "since": timestamp(work.since.astimezone(UTC)),
             "until": timestamp(work.until.astimezone(UTC)),
         }
         of = {"of": work.request_id} if work.request_id else {"of": work.actor, **period}
-        note = orjson.dumps({**of, "resources": ids})
+        only = {"reactivated": reactivated} if reactivated else {}
+        note = orjson.dumps({**of, "resources": ids, **only})
         workspace = caller.workspace
         await self._storage.record(
             [Note(workspace.id, origin, "Workspace", workspace.name, _UNDO, note)]
@@ -288,20 +314,20 @@ class Rollback:
                 found.setdefault(change.id, []).insert(0, change)
             elif change.action == _UNDO and not change.version:
                 rollbacks.add(change.origin.request_id)
-                for resource_id in parse(change.document).get("resources", ()):
+                for resource_id in undone_by(change):
                     undone.setdefault(resource_id, change.sequence)
             elif change.action == "import" and work.request_id and work.has(change):
                 break
         return found, undone, rollbacks
 
-    async def _step(
+    async def _steps(
         self,
         workspace: int,
         work: Work,
         changes: Sequence[Change],
         undone: int,
         rollbacks: Collection[str],
-    ) -> RollbackStep:
+    ) -> Sequence[RollbackStep]:
         """Plan the rollback of one resource.
 
         Args:
@@ -327,9 +353,7 @@ class Rollback:
         # trimmed.
         lost = prior is None and first.action != "create"
         exists = later[0].action != "delete"
-        action = (
-            "lost" if lost else "delete" if prior is None else "restore" if exists else "create"
-        )
+        action = LOST if lost else DELETE if prior is None else REVERT if exists else CREATE
         # Changes of members are left out: those of others are not reversed.
         changed_by_others = any(
             change.sequence > first.sequence
@@ -344,9 +368,9 @@ class Rollback:
         edit = inverse_edit(changes) if first.type == GROUP else None
         # A note of a rollback after the last change means that this has been done.
         already_undone = later[0].sequence < undone or (
-            action == "restore" and prior is not None and _is_restored(prior, later, edit)
+            action == REVERT and prior is not None and _is_restored(prior, later, edit)
         )
-        return RollbackStep(
+        step = RollbackStep(
             type=first.type,
             id=first.id,
             name=str(name),
@@ -360,31 +384,124 @@ class Rollback:
             current=later[0],
             already_undone=already_undone,
         )
+        if action == DELETE and _has_deactivated(changes, later):
+            # It undoes the deactivation alone, so the changes of others are kept.
+            return replace(step, action=REACTIVATE, changed_by_others=False), step
+        return (step,)
 
 
-def _selected(plan: RollbackPlan, wanted: set[str], as_of: int) -> list[RollbackStep]:
-    """Return the steps of a plan for some resources.
+def undone_by(note: Change) -> set[str]:
+    """Return the ids of the resources whose changes were all undone by a rollback.
+
+    Args:
+        note: The note of the rollback.
+    """
+    document = parse(note.document)
+    return set(document.get("resources", ())) - set(document.get("reactivated", ()))
+
+
+def reactivated_by(note: Change) -> set[str]:
+    """Return the ids of the users whom a rollback only made active again.
+
+    Args:
+        note: The note of the rollback.
+    """
+    return set(parse(note.document).get("reactivated", ()))
+
+
+def _has_deactivated(changes: Sequence[Change], later: Sequence[Change]) -> bool:
+    """Tell whether a user is inactive because one of some changes deactivated them.
+
+    Args:
+        changes: The changes.
+        later: All writes since the first of them, newest first.
+    """
+    if later[0].type != "User" or later[0].action == "delete" or _gives_access(later[0]):
+        return False
+    ends = (write for write, before in pairwise(later) if _gives_access(before))
+    last = next(ends, None)
+    return last is not None and any(change.sequence == last.sequence for change in changes)
+
+
+def _gives_access(write: Change) -> bool:
+    """Tell whether a user was active after a write."""
+    return write.action != "delete" and parse(write.document).get("active") is not False
+
+
+def _selected(
+    plan: RollbackPlan, wanted: set[str], deletions: set[str], as_of: int
+) -> list[RollbackStep]:
+    """Return the selected steps of a plan.
+
+    Args:
+        plan: The plan.
+        wanted: The ids of the resources to restore, create or reactivate.
+        deletions: The ids of the resources to delete.
+        as_of: `as_of` of the plan that was shown.
 
     Raises:
-        ScimError: 400 if a resource has none; 409 if one has changed since `as_of`, or its earlier
-            state is lost.
+        ScimError: 400 if a resource has no such step; 409 if one has changed since `as_of`, or its
+            earlier state is lost.
     """
-    steps = [step for step in plan.steps if step.id in wanted]
-    if {step.id for step in steps} != wanted:
-        raise invalid_value("resources: the key did not change all of these in this period")
+    created = {step.id: step for step in plan.steps if step.action == DELETE}
+    others = {step.id: step for step in plan.steps if step.action != DELETE}
+    _check_selection(wanted, deletions, created, others)
+    steps = [others[resource_id] for resource_id in others if resource_id in wanted]
+    steps += [created[resource_id] for resource_id in created if resource_id in deletions]
     for step in steps:
         if step.latest > as_of:
             raise ScimError(
                 409,
                 f"{step.type} {step.name!r} has changed since the plan was made. Make a new plan.",
             )
-        if step.action == "lost":
+        if step.action == LOST:
             raise ScimError(
                 409,
                 f"The earlier state of {step.type} {step.name!r} is no longer stored."
                 " Leave it out.",
             )
     return steps
+
+
+def _check_selection(
+    wanted: set[str],
+    deletions: set[str],
+    created: Mapping[str, RollbackStep],
+    others: Mapping[str, RollbackStep],
+) -> None:
+    """Check that each selected resource has a step of its kind.
+
+    Raises:
+        ScimError: 400.
+    """
+    if not wanted and not deletions:
+        raise invalid_value("resources, deletions: select at least one resource")
+    if twice := wanted & deletions:
+        raise invalid_value(
+            "resources, deletions: select each resource in one of them only, not in both:"
+            f" {_named(twice, created, others)}"
+        )
+    if made := wanted & created.keys() - others.keys():
+        raise invalid_value(
+            "resources: undoing deletes a resource that the key created. Select it in deletions to"
+            f" delete it, or leave it out: {_named(made, created)}"
+        )
+    if not wanted <= others.keys():
+        raise invalid_value("resources: the key did not change all of these in this period")
+    if kept := deletions & others.keys() - created.keys():
+        raise invalid_value(
+            f"deletions: the key did not create these in this period: {_named(kept, others)}"
+        )
+    if not deletions <= created.keys():
+        raise invalid_value("deletions: the key did not create all of these in this period")
+
+
+def _named(ids: set[str], *steps: Mapping[str, RollbackStep]) -> str:
+    """Return the names of some resources, of the first ones if there are many."""
+    names = {step.id: step.name for each in steps for step in each.values() if step.id in ids}
+    shown = sorted(names.values())[:_NAMED]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _is_restored(prior: Change, later: Sequence[Change], edit: MemberEdit | None) -> bool:
@@ -426,22 +543,14 @@ def _writes(
     touch = bump(types[GROUP], now)
     barred = caller.may_not_change()
     for step in steps:
-        if step.prior is not None:
-            target = None if step.action == "create" else step.id
+        if step.prior is not None or step.action == REACTIVATE:
+            target = None if step.action == CREATE else step.id
             owner = owners.get(step.id, origin.connection)
             yield Write(
                 workspace,
                 step.type,
                 target,
-                restore_to(
-                    step.prior,
-                    _type_of(step, types),
-                    step.id,
-                    step.version + 1,
-                    now,
-                    switches(caller),
-                    protected_from(caller),
-                ),
+                _back(caller, step, _type_of(step, types), now),
                 replace(origin, connection=owner),
                 None,
                 touch,
@@ -460,7 +569,7 @@ def _writes(
                 barred=barred,
             )
     for step in sorted(steps, key=lambda step: step.type != GROUP):
-        if step.action == "delete":
+        if step.action == DELETE:
             cleared = MemberEdit(clear=True) if step.type == GROUP else None
             kept = protected_from(caller)
             decide = delete_if_present(_type_of(step, types), switches(caller), kept)
@@ -475,6 +584,14 @@ def _writes(
                 guard(caller, step.type),
                 barred,
             )
+
+
+def _back(caller: Caller, step: RollbackStep, kind: ResourceType, now: str) -> Decide:
+    """Return the decision that returns a resource to its earlier state, or makes it active."""
+    if step.prior is None:
+        return reactivate(kind, now)
+    version, rules = step.version + 1, (switches(caller), protected_from(caller))
+    return restore_to(step.prior, kind, step.id, version, now, *rules)
 
 
 def _type_of(step: RollbackStep, types: dict[str, ResourceType]) -> ResourceType:

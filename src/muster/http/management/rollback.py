@@ -87,6 +87,7 @@ class UndoRoutes:
     async def undo(self, call: Call) -> Response:
         """Undo the selected changes of a plan.
 
+        Resources that the key created are deleted only if `deletions` names them.
         In the answer, leftOut lists members that no longer exist.
         The guard and the provisioning switches apply, unless the body has `"override": true`.
         """
@@ -96,7 +97,8 @@ class UndoRoutes:
         with at("/at"):
             latest = await self._tokens.read(call.workspace, body.at, "at")
         work = await self._work(call, body, since, until)
-        undone = await self._rollback.execute(caller, work, latest, body.resources)
+        chosen = body.resources, body.deletions
+        undone = await self._rollback.execute(caller, work, latest, *chosen)
         answer: UndoAnswer = {"undone": undone.count, "leftOut": undone.left_out}
         return json_response(200, answer)
 

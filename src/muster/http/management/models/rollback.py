@@ -7,13 +7,14 @@ from pydantic.config import JsonDict
 
 from muster.http.management.models.base import Answer, Body, Id, Moment, QueryParameters, Token
 
-_ACTIONS = Field(json_schema_extra={"enum": ["restore", "create", "delete", "lost"]})
+_ACTIONS = Field(json_schema_extra={"enum": ["restore", "create", "reactivate", "delete", "lost"]})
 _EXAMPLE: JsonDict = {
     "key": "5f2b9c0d8e7a4b16",
     "since": "2026-01-31T09:00:00Z",
     "until": "2026-01-31T10:00:00Z",
     "at": "mGm0zX1oE4kq3JrYw5tV8A",
     "resources": ["0193591c-1f00-7b5d-a1b2-3c4d5e6f7081"],
+    "deletions": [],
 }
 
 
@@ -40,8 +41,8 @@ class UndoStep(Answer):
     name: Annotated[str, Field(examples=["bjensen@example.com"])]
     """The `userName` or `displayName` of the resource."""
     action: Annotated[str, _ACTIONS]
-    """The effect: the resource is restored, created again or deleted; or its state before is not
-    kept any more (`lost`)."""
+    """The effect: the resource is restored, created again, made active again (`reactivate`), or
+    deleted, because the key created it; or its state before is not kept any more (`lost`)."""
     changes: int
     """The number of changes that the key made."""
     changedByOthers: bool
@@ -54,7 +55,8 @@ class UndoPlan(Answer):
     at: Token
     """The latest change that the plan takes into account."""
     resources: list[UndoStep]
-    """The resources."""
+    """The resources. A user whom the key created and deactivated is listed twice, with
+    `reactivate` and with `delete`."""
 
 
 class UndoSelection(Body):
@@ -72,8 +74,11 @@ class UndoSelection(Body):
     """The `until` of the plan."""
     at: Annotated[str, Field(max_length=200)]
     """The `at` of the plan. If a resource has changed after it, nothing is undone."""
-    resources: Annotated[list[str], Field(min_length=1)]
-    """The ids of the resources to undo."""
+    resources: list[str] = []
+    """The ids of the resources to undo, except for those to delete."""
+    deletions: list[str] = []
+    """The ids of the resources to delete: those whose `action` is `delete`. None of them is deleted
+    unless it is named here."""
     override: bool = False
     """Whether to pass the guard and the provisioning switches. Needs `Configure Settings`."""
 
