@@ -1,7 +1,14 @@
 """`muster migrate`, `check`, `backup` and `restore`."""
 
+import asyncio
 import json
 import sqlite3
+
+import pytest
+
+from tests.support import citus as stand_in
+from tests.support.ports import free_port
+from tests.support.postgres import new_database
 
 
 def test_migrate_reports_its_result(muster):
@@ -48,3 +55,40 @@ def test_backup_and_restore_name_the_tools_of_postgresql(muster):
     for command, tool in (("backup", "pg_dump"), ("restore", "pg_restore")):
         refused = muster(command, "x", "--database", "postgresql://h/m", check=False)
         assert (refused.returncode, tool in refused.stderr) == (1, True)
+
+
+@pytest.mark.postgres
+def test_migrate_distributes_the_tables(muster):
+    url = new_database()
+    asyncio.run(stand_in.install(url))
+    planned = muster("migrate", "--distribute", "--dry-run", "--database", url).stdout.splitlines()
+    assert planned[0] == "SELECT create_distributed_table('resources', 'workspace');"
+    warned = muster("migrate", "--database", url)
+    assert "usage_days" in warned.stderr
+    assert "muster migrate --distribute" in warned.stderr
+    done = muster("migrate", "--distribute", "--database", url).stdout.splitlines()
+    assert done[1] == "resources: distributed by workspace"
+    assert done[-1].endswith("tables are distributed by workspace (Citus 13.2.0)")
+    again = json.loads(muster("migrate", "--distribute", "--json", "--database", url).stdout)
+    assert (again["statements"], "resources" in again["distributed"]) == ([], True)
+    assert muster("migrate", "--database", url).stderr == ""
+
+
+@pytest.mark.postgres
+def test_serve_warns_about_tables_that_are_not_distributed(muster, monkeypatch):
+    monkeypatch.setattr("muster.serving.server.serve", lambda *_: None)
+    url = new_database()
+    asyncio.run(stand_in.install(url))
+    assert (
+        "Citus does not distribute resources, api_keys"
+        in muster("serve", "--port", str(free_port()), "--database", url).stderr
+    )
+    muster("migrate", "--distribute", "--database", url)
+    assert "Citus" not in muster("serve", "--port", str(free_port()), "--database", url).stderr
+
+
+def test_distribution_is_for_citus(muster):
+    refused = muster("migrate", "--distribute", check=False)
+    assert (refused.returncode, "PostgreSQL database with Citus" in refused.stderr) == (2, True)
+    refused = muster("migrate", "--dry-run", check=False)
+    assert (refused.returncode, "--dry-run is for --distribute" in refused.stderr) == (2, True)

@@ -17,7 +17,6 @@ from prometheus_client import generate_latest
 from muster.cli.main import parse
 from muster.config import Settings
 from muster.http.observe.metrics import Metrics
-from muster.storage.tables import metadata
 from muster.version import __version__
 from tests.support import confined, ports, postgres
 
@@ -26,9 +25,7 @@ pytestmark = pytest.mark.outside
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 HOW_TO = ROOT / "docs/how-to"
-ALERTS, CITUS, MONITOR = (
-    (HOW_TO / f"{name}.md").read_text() for name in ("alerts", "citus", "monitor")
-)
+ALERTS, MONITOR = ((HOW_TO / f"{name}.md").read_text() for name in ("alerts", "monitor"))
 RULES = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"][0]["rules"]
 
 
@@ -65,14 +62,6 @@ def test_every_metric_that_is_asked_for_is_told():
 def test_every_alert_has_advice():
     assert re.findall(r"^### (\w+)$", ALERTS, re.MULTILINE) == [rule["alert"] for rule in RULES]
     assert "docs/how-to/alerts.md" in (DEPLOY / "alerts.yaml").read_text()
-
-
-def test_every_table_of_a_workspace_can_be_distributed():
-    statements = CITUS.partition('```sql title="distribute.sql"\n')[2].partition("```")[0]
-    listed = set(re.findall(r"'(\w+)'", statements)) - {"workspace"}
-    assert listed == {
-        name for name, table in metadata.tables.items() if "workspace" in table.columns
-    }
 
 
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]

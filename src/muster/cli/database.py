@@ -1,22 +1,33 @@
 """The commands for a whole database: `muster migrate`, `check`, `backup` and `restore`."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from muster.cli.options import Database
-from muster.cli.output import Json, progress, write, write_json
-from muster.cli.session import CommandError, explain, load_settings, run, running
-from muster.config import is_postgres, sqlite_path
+from muster.cli.output import Json, progress, warn, write, write_json
+from muster.cli.session import (
+    CommandError,
+    UsageError,
+    explain,
+    load_settings,
+    run,
+    running,
+)
+from muster.config import Settings, is_postgres, sqlite_path
 from muster.storage.port.engine import Storage
 from muster.storage.port.errors import SecretsLocked, StorageError
 
 migrate = App(
     name="migrate",
     help="Create or upgrade the tables of the database.",
-    help_epilogue="Examples:\n  muster migrate --database postgresql://muster@db.example.com/muster",
+    help_epilogue="""Examples:
+  muster migrate --database postgresql://muster@db.example.com/muster
+  muster migrate --distribute --dry-run
+  muster migrate --distribute""",
 )
 check = App(
     name="check",
@@ -40,22 +51,90 @@ restore = App(
 
 
 @migrate.default
-def _migrate(*, json: Json = False, database: Database = None) -> None:
+def _migrate(
+    *,
+    distribute: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Also distribute the tables over the nodes of Citus, each by workspace. Stop the"
+            " service first: tables are locked while their rows move.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="With --distribute: change nothing, and print the statements that are left.",
+        ),
+    ] = False,
+    json: Json = False,
+    database: Database = None,
+) -> None:
     """Create or upgrade the tables of the database for this version of muster.
 
-    `muster serve` does the same when it starts.
+    `muster serve` does the same when it starts, but never distributes a table.
     """
-    from muster.storage.engines import open_storage
+    from muster.storage.engines import open_storage, undistributed
 
     settings = load_settings(database=database)
+    if dry_run and not distribute:
+        raise UsageError("--dry-run is for --distribute")
+    if distribute and not is_postgres(settings.database):
+        raise UsageError("--distribute needs a PostgreSQL database with Citus")
+    if dry_run:
+        _print_plan(settings, json)
+        return
     before, after = running(settings, open_storage(settings).migrate())
-    if json:
-        write_json({"revision": after, "before": before})
-    else:
+    report: dict[str, object] = {"revision": after, "before": before}
+    if not json:
         write(
             f"at revision {after}"
             + (", as before" if before == after else f", before at {before or 'none'}")
         )
+    if distribute:
+        report |= _distribute(settings, quiet=json)
+    elif left := running(settings, undistributed(settings)):
+        warn(local_tables_warning(left))
+    if json:
+        write_json(report)
+
+
+def _print_plan(settings: Settings, json: bool) -> None:
+    """Print the statements of a distribution, which psql can run."""
+    from muster.storage.postgres.citus import distribute
+
+    plan = running(settings, distribute(settings.database, write, dry_run=True))
+    statements = [step.sql for step in plan.steps]
+    if json:
+        write_json({"citus": plan.version, "statements": statements})
+    for statement in () if json else statements:
+        write(f"{statement};")
+
+
+def _distribute(settings: Settings, quiet: bool) -> dict[str, object]:
+    """Distribute the tables, and return the figures for the report."""
+    from muster.storage.postgres.citus import distribute
+
+    def say(line: str) -> None:
+        if not quiet:
+            write(line)
+
+    done = running(settings, distribute(settings.database, say))
+    say(f"{len(done.tables)} tables are distributed by workspace ({done.version})")
+    return {
+        "citus": done.version,
+        "distributed": list(done.tables),
+        "statements": [step.sql for step in done.steps],
+    }
+
+
+def local_tables_warning(tables: Sequence[str]) -> str:
+    """Return the warning that Citus does not distribute some tables."""
+    return (
+        f"Citus does not distribute {', '.join(tables)}: all their rows are on the coordinator."
+        " Stop the service and run muster migrate --distribute"
+    )
 
 
 @check.default

@@ -13,7 +13,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from muster.access.permissions import SCIM
+from muster.cli.database import local_tables_warning
 from muster.cli.options import setting_options
+from muster.cli.output import warn
 from muster.cli.session import CommandError, load_settings, run, workspace_of
 from muster.config import Settings
 from muster.storage.port.engine import Storage
@@ -103,12 +105,14 @@ async def _first(
     from muster.access.administrators import Administrators
     from muster.access.first_run import first_invitation, first_key
     from muster.access.keys import Keys
-    from muster.storage.engines import DEFAULT_WORKSPACE
+    from muster.storage.engines import DEFAULT_WORKSPACE, undistributed
     from muster.upkeep.secrets import is_unencrypted
 
     await storage.signing_secret()  # now, instead of an error at the first request
     if await is_unencrypted(storage):
         sys.stderr.write(f"muster: {_UNENCRYPTED[storage.vault.usable]}\n")
+    if left := await undistributed(settings):
+        warn(local_tables_warning(left))
     workspace = await workspace_of(storage, DEFAULT_WORKSPACE, settings)
     if not wanted:
         return None, None

@@ -59,3 +59,12 @@ async def ensure_workspace(storage: Storage, settings: Settings) -> None:
             await storage.add_workspace(
                 DEFAULT_WORKSPACE, settings.contract, strict=False, time=now
             )
+
+
+async def undistributed(settings: Settings) -> list[str]:
+    """Return the tables that Citus should distribute and does not; none on other databases."""
+    if not is_postgres(settings.database):
+        return []
+    from muster.storage.postgres import citus
+
+    return await citus.undistributed(settings.database)

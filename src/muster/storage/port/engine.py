@@ -36,8 +36,10 @@ class Missing:
 
     Attributes:
         table: The name of the table.
-        kind: `table`, `column`, `primary key`, `unique constraint` or `index`.
-        name: The name of the column or index, or the columns of the constraint; empty for others.
+        kind: `table`, `column`, `primary key`, `unique constraint`, `index`, or `distribution` if
+            Citus does not distribute the table by workspace.
+        name: The name of the column or index, the columns of the constraint, or how the table is
+            distributed instead; empty for others.
     """
 
     table: str
@@ -47,6 +49,9 @@ class Missing:
     def __str__(self) -> str:
         if self.kind == "table":
             return f"the table {self.table} is missing"
+        if self.kind == "distribution":
+            how = f" by workspace ({self.name})" if self.name else ""
+            return f"{self.table} is not distributed{how}: run muster migrate --distribute"
         return f"{self.table}: the {' '.join(filter(None, (self.kind, self.name)))} is missing"
 
 

@@ -29,10 +29,10 @@ from muster.storage.groups.member_delta import delta_from_column
 from muster.storage.ids import key_of
 from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
 from muster.storage.port.engine import Missing, Pressure, Statement
-from muster.storage.port.errors import PageTooLarge, TooExpensive
+from muster.storage.port.errors import PageTooLarge, StorageError, TooExpensive
 from muster.storage.port.members import GROUP, Groups, Member
 from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
-from muster.storage.postgres import members
+from muster.storage.postgres import citus, members
 from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
 from muster.storage.postgres.epoch import PostgresEpoch
@@ -66,6 +66,11 @@ from muster.storage.records.sealing import seal_new
 from muster.storage.writing.batch import creation
 
 _READY_SECONDS = 2.0
+_SIZE = "SELECT pg_database_size(current_database())"
+_CHECKSUMS = (
+    "SELECT coalesce(sum(checksum_failures), 0) FROM pg_stat_database"
+    " WHERE datname = current_database()"
+)
 _STORED = """
 SELECT r."key", version, convert_to(document, 'UTF8'), grouped, type, id{groups}
 FROM resources r WHERE workspace = $1 AND r."key" = ANY($2::bigint[])
@@ -235,8 +240,14 @@ class PostgresStorage(PostgresAccounts):
         return Pressure(self._writer.waiting, self._turns.waiting, self._pool.in_use)
 
     async def size(self) -> int:
-        size: int = (await self._pool.rows("SELECT pg_database_size(current_database())"))[0][0]
-        return size
+        size: int = (await self._pool.rows(_SIZE))[0][0]
+        return size + sum(int(node.answer or 0) for node in await self._on_workers(_SIZE))
+
+    async def _on_workers(self, question: str) -> list[citus.Node]:
+        """Ask each worker node of Citus, which has the shards; none without Citus."""
+        if not await citus.is_installed(self._pool.rows):
+            return []
+        return await citus.ask_workers(self._pool.rows, question)
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         key = key_of(resource_id)
@@ -496,16 +507,21 @@ class PostgresStorage(PostgresAccounts):
 
         For everything else there is PostgreSQL's pg_amcheck.
         """
-        rows = await self._pool.rows(
-            "SELECT sum(checksum_failures) FROM pg_stat_database WHERE datname = current_database()"
-        )
-        failures = rows[0][0] or 0
-        return [f"{failures} pages failed their checksum"] if failures else []
+        failures = (await self._pool.rows(_CHECKSUMS))[0][0]
+        found = [f"{failures} pages failed their checksum"] if failures else []
+        for node in await self._on_workers(_CHECKSUMS):
+            if node.answer is None:
+                found.append(f"the worker node {node.place} cannot be asked: {node.error}")
+            elif node.answer != "0":
+                found.append(f"{node.answer} pages of {node.place} failed their checksum")
+        return found
 
     async def missing(self) -> Sequence[Missing]:
-        return await missing(self._url)
+        return [*await missing(self._url), *await citus.gaps(self._pool.rows)]
 
     async def recreate(self, missing: Missing) -> None:
+        if missing.kind == citus.GAP:
+            raise StorageError("the table would be locked while the service uses it")
         await recreate(self._url, missing)
 
     async def changes(

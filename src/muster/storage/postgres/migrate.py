@@ -16,7 +16,8 @@ from muster.storage.port.engine import Missing
 from muster.storage.port.errors import StorageError
 from muster.storage.postgres.connection import connect, translated
 
-_LOCK = 0x6D7573746572
+MIGRATION_LOCK = 0x6D7573746572
+"""The advisory lock that everything that changes the tables holds."""
 _SCRATCH = "muster_repair"
 _INDEX = "SELECT indexdef FROM pg_indexes WHERE schemaname = :schema AND indexname = :name"
 _CONSTRAINTS = (
@@ -38,7 +39,7 @@ async def migrate(url: str, revision: str = "head") -> tuple[str | None, str]:
     """
 
     def upgrade(connection: Connection) -> tuple[str | None, str]:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         return migrations.upgrade(connection, revision)
 
     return await _run(url, upgrade)
@@ -60,7 +61,7 @@ async def recreate(url: str, gap: Missing) -> None:
     """
 
     def take(connection: Connection) -> None:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         target = connection.execute(text("SELECT quote_ident(current_schema())")).scalar_one()
         connection.execute(text(f"CREATE SCHEMA {_SCRATCH}"))
         connection.execute(text(f"SET LOCAL search_path = {_SCRATCH}"))
