@@ -9,6 +9,7 @@ from typing import BinaryIO
 import orjson
 
 from muster.base import clock
+from muster.http.observe.shown_paths import without_token
 from muster.http.wire.message import Request
 from muster.scim.masking import bare_path
 
@@ -59,6 +60,7 @@ class RequestLog:
         if int(now) != self._second:
             self._second = int(now)
             self._clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode()
+        path = without_token(path)
         method, operation, who = self._alike.get(alike) or self._shown(alike)
         return (
             b'{"time":"%b.%06dZ","request_id":"%b","method":%b,"path":%b,%b,"ms":%.3f,"bytes":%d,%b}\n'

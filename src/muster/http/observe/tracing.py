@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from muster.http.observe.shown_paths import without_token
 from muster.http.service import Service
 from muster.http.wire.message import Request, Response
 from muster.scim.masking import bare_path
@@ -84,7 +85,7 @@ def traced_service(tracer: "Tracer") -> type[Service]:
                     {
                         "http.request.method": request.method,
                         "http.response.status_code": response.status,
-                        "url.path": bare_path(request.path),
+                        "url.path": bare_path(without_token(request.path)),
                         "muster.request_id": request.id,
                         "muster.workspace": request.workspace,
                     }
