@@ -1,5 +1,6 @@
 """Set-up links: their terms, their progress and their end, on every engine."""
 
+import asyncio
 import contextlib
 import json
 from dataclasses import replace
@@ -28,6 +29,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeFilter
+from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION
 from tests.access.conftest import HERE
 from tests.storage.conftest import bench
@@ -54,6 +56,10 @@ class Links:
 
     def find(self, token):
         return self.run(self.links.find(token))
+
+    async def make_credential(self, setup, credential_id):
+        kept = (await self.links.claim_credential(setup, "oauth-client", HERE))(credential_id)
+        await self.bench.storage.administer(kept.puts, kept.notes, kept.standing)
 
     def log(self):
         rows, _ = self.run(
@@ -115,6 +121,27 @@ def test_a_link_ends_at_its_time_or_when_it_is_revoked(links, monkeypatch):
     assert states == {made.id: "expired", setup.link.id: "revoked"}
 
 
+def test_of_two_credentials_at_once_one_is_kept(links):
+    token, _ = links.create(provider="entra")
+    setup = links.find(token)
+
+    async def at_once():
+        made = (links.make_credential(setup, credential) for credential in ("1.a", "1.b"))
+        return await asyncio.gather(*made, return_exceptions=True)
+
+    outcomes = links.run(at_once())
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "Outdated"]
+    kept = ("1.a", "1.b")[outcomes.index(None)]
+    assert links.find(token).link.credential.id == kept
+    with pytest.raises(Outdated):  # the page that it was asked from is an old one
+        links.run(links.make_credential(setup, "1.c"))
+    links.run(links.make_credential(links.find(token), "1.c"))
+    assert links.find(token).link.credential.id == "1.c"
+    links.run(links.links.revoke(links.by, setup.link.id))
+    with pytest.raises((SetupOver, Outdated)):
+        links.run(links.make_credential(setup, "1.d"))
+
+
 def test_the_progress_is_kept_and_audited_as_the_link(links):
     connection = links.run(links.connections.create(links.by, {"name": "Staff"}))
     token, made = links.create(connection="Staff")
@@ -123,7 +150,7 @@ def test_the_progress_is_kept_and_audited_as_the_link(links):
     links.run(links.links.open(setup, HERE))
     links.run(links.links.open(setup, HERE))  # at once again changes nothing
     links.run(links.links.choose(setup, "entra", HERE))
-    links.run(links.links.keep_credential(setup, "oauth-client", "1.abc", HERE))
+    links.run(links.make_credential(setup, "1.abc"))
     links.run(links.links.advance(links.find(token), "mapping", HERE))
     links.run(links.links.advance(links.find(token), "credential", HERE))  # going back
     found = links.find(token).link

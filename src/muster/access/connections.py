@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from muster.access import allowlist
 from muster.access.audit_notes import Administrator
 from muster.access.claims import claimed, read_claim
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.profiles import enforced
 from muster.access.rate_limit import check_ceiling
 from muster.base.clock import timestamp
@@ -252,12 +253,18 @@ class Connections:
         known = ", ".join(repr(one.name) for one in every[:10])
         raise invalid_value(f"connection: no connection {name[:100]!r}; the workspace has {known}")
 
-    async def create(self, by: Administrator, given: Mapping[str, Any]) -> Connection:
+    async def create(
+        self,
+        by: Administrator,
+        given: Mapping[str, Any],
+        keep: Callable[[Connection], Kept] = keep_nothing,
+    ) -> Connection:
         """Create a connection.
 
         Args:
             by: The administrator.
             given: Attributes of Connection, and of Workspace for its own settings; validated.
+            keep: Returns what to store in the same transaction.
 
         Raises:
             ScimError: 400 if the rate limit is above the ceiling or the workspace has too many
@@ -274,10 +281,12 @@ class Connections:
             made = self._changed(
                 Connection(secrets.token_hex(8), created=timestamp()), given, others
             )
-            note = by.note("Connection", made.id, "create", **_told(made))
+            note, kept = by.note("Connection", made.id, "create", **_told(made)), keep(made)
             try:
                 await self._store.administer(
-                    [_item(workspace, made), claimed(claim)], [note], [claim]
+                    [_item(workspace, made), claimed(claim), *kept.puts],
+                    [note, *kept.notes],
+                    [claim, *kept.standing],
                 )
                 return made
             except Outdated:
@@ -528,6 +537,22 @@ class Connections:
 
     async def _claim(self, workspace: int) -> Item:
         return await read_claim(self._store, workspace, _NAMES_KIND, _NAMES_ID)
+
+
+async def stored_connection(accounts: Accounts, workspace: int, connection_id: str) -> list[Item]:
+    """Return the item of a connection, which must not be deleted while a credential is made.
+
+    It is empty for `default`, which cannot be deleted.
+
+    Raises:
+        ScimError: 404 if the connection does not exist.
+    """
+    if connection_id == DEFAULT:
+        return []
+    item = await accounts.item(workspace, CONNECTION_KIND, connection_id)
+    if item is None:
+        raise not_found(f"Connection {connection_id[:100]!r} not found.")
+    return [item]
 
 
 _UNCHANGED = Connection()

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -23,6 +23,7 @@ from muster.access.administrators import (
     digest,
     nobody,
 )
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.permissions import ADMIN, PERMISSIONS, beyond
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -141,6 +142,7 @@ class Invitations:
         lifetime: timedelta = HOUR,
         also: Sequence[Item] = (),
         standing: Sequence[Item] = (),
+        keep: Callable[[str, Invitation], Kept] = keep_nothing,
     ) -> tuple[str, Invitation]:
         """Create an invitation that works once.
 
@@ -151,6 +153,7 @@ class Invitations:
             lifetime: How long the link works, at most seven days.
             also: Further items to store in the same transaction.
             standing: Items that must not have changed since they were read.
+            keep: Returns what to store in the same transaction, by the token and the invitation.
 
         Returns:
             The token for the link, and the invitation.
@@ -158,28 +161,31 @@ class Invitations:
         Raises:
             ScimError: 400 if the name, the roles or the lifetime are invalid; 403 if the inviter
                 does not have the permissions; 409 if too many invitations are pending.
-            Outdated: One of the items in `standing` has changed.
+            Outdated: One of the items in `standing`, or of those of `keep`, has changed.
         """
         _check_roles(by, roles)
         if not timedelta(0) < lifetime <= _LONGEST:
             raise invalid_value(f"expires: choose a time of at most {_LONGEST.days} days")
         while True:
             turn = await self._turn()
+            token, made, puts = await self._prepared(by, roles, name, lifetime)
+            kept = keep(token, made)
+            others = [*standing, *kept.standing]
             try:
-                return await self._create(by, roles, name, lifetime, also, [turn, *standing])
-            except Outdated:  # another invitation was created, unless it is one of `standing`
-                if await self._have_changed(standing):
+                await self._accounts.administer(
+                    [*puts, *also, *kept.puts],
+                    [_note(made, "create", by.origin), *kept.notes],
+                    [turn, *others],
+                )
+                return token, made
+            except Outdated:  # another invitation was created, unless it is one of the others
+                if await self._have_changed(others):
                     raise
 
-    async def _create(
-        self,
-        by: Inviter,
-        roles: dict[str, list[str]],
-        name: str,
-        lifetime: timedelta,
-        also: Sequence[Item],
-        standing: Sequence[Item],
-    ) -> tuple[str, Invitation]:
+    async def _prepared(
+        self, by: Inviter, roles: dict[str, list[str]], name: str, lifetime: timedelta
+    ) -> tuple[str, Invitation, list[Item]]:
+        """Return the token of a new invitation, the invitation, and the items to store."""
         # A program may have invited to 10,000 workspaces; it has no limit over all of them.
         found = await (self._items_to(roles) if by.admin is None else self._items())
         now = clock.now()
@@ -200,12 +206,8 @@ class Invitations:
             for item in _superfluous(found, now)
             for each in (item, *_places(item))
         ]
-        await self._accounts.administer(
-            [_item(made, by.admin), *_places(_item(made, by.admin)), turned, *swept, *also],
-            [_note(made, "create", by.origin)],
-            standing,
-        )
-        return token, made
+        item = _item(made, by.admin)
+        return token, made, [item, *_places(item), turned, *swept]
 
     async def find(self, token: str) -> Invitation:
         """Return the invitation of a link.

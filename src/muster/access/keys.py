@@ -18,6 +18,7 @@ from muster.access.allowlist import Network
 from muster.access.audit_notes import Administrator
 from muster.access.claims import claimed, read_claim
 from muster.access.connections import DEFAULT, Connection, all_connections, barred_from
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.oauth.bearers import Bearers
 from muster.access.oauth.clients import PRIVATE_KEY
 from muster.access.permissions import ADMIN
@@ -181,6 +182,7 @@ class Keys:
         by: Administrator | None = None,
         also: Sequence[Item] = (),
         standing: Sequence[Item] = (),
+        keep: Callable[[str, KeyRecord], Kept] = keep_nothing,
     ) -> tuple[str, KeyRecord]:
         """Create a key.
 
@@ -191,13 +193,14 @@ class Keys:
             by: The administrator; None for the command line.
             also: Further items to store in the same transaction.
             standing: Items that must not have changed since they were read.
+            keep: Returns what to store in the same transaction, by the token and the key.
 
         Returns:
             The token, which is not stored, and the stored key.
 
         Raises:
             ScimError: 404 if the workspace has no such role.
-            Outdated: The role, or one of the items in `standing`, has changed.
+            Outdated: The role, or one of the items in `standing` or of `keep`, has changed.
         """
         now = clock.now()
         standing = [*standing, *await self._role(workspace.id, options.role)]
@@ -237,7 +240,10 @@ class Keys:
             "connection": options.connection or DEFAULT,
         }
         note = self._by(workspace, by).note("ApiKey", key_id, "create", **detail)
-        await self._accounts.administer([record, *also], [note], standing)
+        kept = keep(token, record)
+        await self._accounts.administer(
+            [record, *also, *kept.puts], [note, *kept.notes], [*standing, *kept.standing]
+        )
         return token, record
 
     async def _role(self, workspace: int, name: str | None) -> list[Item]:
@@ -250,9 +256,21 @@ class Keys:
         return [item]
 
     async def create_named(
-        self, workspace: Workspace, name: str, options: KeyOptions, by: Administrator
+        self,
+        workspace: Workspace,
+        name: str,
+        options: KeyOptions,
+        by: Administrator,
+        keep: Callable[[str, KeyRecord], Kept] = keep_nothing,
     ) -> tuple[str, KeyRecord]:
         """Create a key with a name that no other active key of the workspace has.
+
+        Args:
+            workspace: The workspace.
+            name: The display name.
+            options: Its permissions, limit, lifetime, role and user.
+            by: The administrator.
+            keep: Returns what to store in the same transaction, by the token and the key.
 
         Returns:
             The token, which is not stored, and the stored key.
@@ -265,7 +283,8 @@ class Keys:
             claim = await self._claim(workspace.id)
             await self._check_name(workspace.id, name)
             with contextlib.suppress(Outdated):
-                return await self.create(workspace, name, options, by, [claimed(claim)], [claim])
+                claims = ([claimed(claim)], [claim])
+                return await self.create(workspace, name, options, by, *claims, keep)
         raise Outdated
 
     async def edit(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from muster.access.audit_notes import Administrator
 from muster.access.claims import claimed, read_claim
 from muster.access.connections import PROVIDERS, Connection, Connections
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.lifecycle import closed_because
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -21,7 +22,7 @@ from muster.base.outbound import MAX_URL
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
 from muster.storage.port.accounts import Accounts, Workspace
-from muster.storage.port.changes import ChangeOrigin
+from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION, Item
 
@@ -209,8 +210,18 @@ class SetupLinks:
             raise not_found(f"Set-up link {link_id[:100]!r} not found.")
         return link_from_item(item)
 
-    async def create(self, by: Administrator, terms: NewLink) -> tuple[str, SetupLink]:
+    async def create(
+        self,
+        by: Administrator,
+        terms: NewLink,
+        keep: Callable[[str, SetupLink], Kept] = keep_nothing,
+    ) -> tuple[str, SetupLink]:
         """Create a link.
+
+        Args:
+            by: The creator.
+            terms: Its terms.
+            keep: Returns what to store in the same transaction, by the token and the link.
 
         Returns:
             Its token, which is not stored, and the link.
@@ -241,6 +252,7 @@ class SetupLinks:
         index = Item(
             INSTALLATION, TOKEN_KIND, made.digest, {"workspace": workspace, "link": made.id}
         )
+        kept = keep(token, made)
         for _ in range(_TRIES):
             claim = await read_claim(self._accounts, workspace, _COUNT_KIND, _COUNT_ID)
             links = await self.all(workspace)
@@ -250,10 +262,12 @@ class SetupLinks:
                     409,
                     f"The workspace has {left:,} set-up links that work. Revoke some first.",
                 )
-            puts = [made.to_item(workspace), index, claimed(claim)]
+            puts = [made.to_item(workspace), index, claimed(claim), *kept.puts]
             try:
                 await self._accounts.administer(
-                    [*puts, *_deletions(workspace, _superfluous(links))], [note], [claim]
+                    [*puts, *_deletions(workspace, _superfluous(links))],
+                    [note, *kept.notes],
+                    [claim, *kept.standing],
                 )
                 return token, made
             except Outdated:
@@ -348,17 +362,34 @@ class SetupLinks:
         action = "finish" if step == STEPS[-1] else "step"
         return await self._set(by_link(setup, origin), setup.link, action, advanced)
 
-    async def keep_credential(
-        self, setup: Setup, kind: str, credential_id: str, origin: ChangeOrigin
-    ) -> SetupLink:
-        """Record the credential that a set-up has made."""
-        made = Credential(kind, credential_id, timestamp())
-        return await self._set(
-            by_link(setup, origin),
-            setup.link,
-            "credential",
-            lambda link: replace(link, credential=made),
-        )
+    async def claim_credential(
+        self, setup: Setup, kind: str, origin: ChangeOrigin
+    ) -> Callable[[str], Kept]:
+        """Prepare to record the credential that a set-up makes, in the transaction that makes it.
+
+        Of several requests at once, such as a double click, one makes a credential.
+
+        Returns:
+            A function that returns what to store with the credential, by its id.
+
+        Raises:
+            Outdated: Another request has made one meanwhile.
+            SetupOver: The link was revoked meanwhile.
+        """
+        workspace, by = setup.workspace.id, by_link(setup, origin)
+        item = await self._accounts.item(workspace, LINK_KIND, setup.link.id)
+        link = setup.link if item is None else link_from_item(item)
+        if item is None or link.credential != setup.link.credential:
+            raise Outdated
+        if link.revoked:
+            raise SetupOver("This set-up link was revoked.", link.return_url)
+
+        def keep(credential_id: str) -> Kept:
+            changed = replace(link, credential=Credential(kind, credential_id, timestamp()))
+            note = _change_note(by, "credential", link, changed)
+            return Kept([changed.to_item(workspace)], [item], [note])
+
+        return keep
 
     async def _set(
         self,
@@ -384,17 +415,20 @@ class SetupLinks:
             changed = change(standing)
             if changed == standing:
                 return standing
-            was, now = told(standing), told(changed)
-            different = {
-                name: now.get(name) for name in {*was, *now} if was.get(name) != now.get(name)
-            }
-            note = by.note("SetupLink", link.id, action, connection=changed.connection, **different)
+            note = _change_note(by, action, standing, changed)
             try:
                 await self._accounts.administer([changed.to_item(workspace)], [note], [item])
                 return changed
             except Outdated:
                 continue
         raise Outdated
+
+
+def _change_note(by: Administrator, action: str, before: SetupLink, after: SetupLink) -> Note:
+    """Return the audit log entry for a change of a link, with the members that differ."""
+    was, now = told(before), told(after)
+    different = {name: now.get(name) for name in {*was, *now} if was.get(name) != now.get(name)}
+    return by.note("SetupLink", after.id, action, connection=after.connection, **different)
 
 
 def by_link(setup: Setup, origin: ChangeOrigin) -> Administrator:

@@ -5,6 +5,7 @@ workspace, and no other workspace can take it, so an old link never opens somebo
 """
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -33,6 +34,7 @@ async def create_workspace(
     *,
     strict: bool = False,
     display_name: str = "",
+    items: Callable[[Workspace], Sequence[Item]] | None = None,
 ) -> Workspace:
     """Create a workspace and record it in the audit log of the installation, or do neither.
 
@@ -43,6 +45,7 @@ async def create_workspace(
         origin: Who creates it.
         strict: Whether it refuses requests outside the RFCs.
         display_name: The name that people see; empty if it is `name`.
+        items: Returns items of the installation to store in the same transaction.
 
     Raises:
         ScimError: 400 if the name or contract is invalid; 409 if it is taken.
@@ -57,7 +60,7 @@ async def create_workspace(
 
     try:
         return await accounts.add_workspace(
-            name, contract, strict, timestamp(), display_name, notes
+            name, contract, strict, timestamp(), display_name, notes, items
         )
     except Conflict:
         raise taken(name) from None

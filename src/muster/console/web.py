@@ -523,17 +523,20 @@ class Visit:
             self.cookies = read_cookies(self.request.header("cookie") or "")
         return self.cookies.get(name)
 
-    def set_cookie(self, name: str, value: str, seconds: int | None = None) -> tuple[str, str]:
+    def set_cookie(
+        self, name: str, value: str, seconds: int | None = None, path: str = "/"
+    ) -> tuple[str, str]:
         """Return the header that sets a cookie.
 
         Args:
             name: The name of the cookie.
             value: Its value.
             seconds: Its lifetime; 0 removes it, None keeps it until the browser closes.
+            path: The path within the console below which the browser sends it.
         """
         parts = [
             f"{name}={value}",
-            f"Path={self.base.prefix(self.request) or '/'}",
+            f"Path={(self.base.prefix(self.request) + path).rstrip('/') or '/'}",
             "HttpOnly",
             "SameSite=Lax",
         ]

@@ -405,10 +405,10 @@ class Service:
                     "An access token of OAuth opens SCIM alone. Use an API key for /api/v1."
                 )
             return self._api.answer(request, grant)
+        if (pause := grant.connection.pause) is not None:  # before 401, which would end the sync
+            raise _paused(grant.connection, pause)
         if grant.refusal is not None:
             raise Unauthorized(grant.refusal, "invalid_token")
-        if (pause := grant.connection.pause) is not None:
-            raise _paused(grant.connection, pause)
         if not allows(grant.permissions, SCIM):
             reads = needed_permission(request) == READ
             if not reads or not allows(grant.permissions, READ):

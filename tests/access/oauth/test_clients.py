@@ -1,9 +1,11 @@
 """OAuth clients: their secrets, rotations and ids."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
+from muster.access.connections import Connections
 from muster.access.oauth import clients
 from muster.access.oauth.clients import (
     CLIENT_KIND,
@@ -85,13 +87,32 @@ def test_two_rotations_at_once_both_count(place):
     assert all(changed.accepts(one) for one in (first, second, third))
 
 
-def test_clients_are_listed_by_connection(place, bench):
+def test_no_client_is_made_of_a_connection_that_was_deleted_meanwhile(place, bench, connection):
+    bench.run(Connections(bench.storage).delete(place.by, connection))
+    with pytest.raises(ScimError) as refusal:
+        place.create(connection=connection)
+    assert refusal.value.status == 404
+
+
+def test_a_client_is_made_while_its_connection_changes(place, bench, connection):
+    connections = Connections(bench.storage)
+
+    async def at_once():
+        renaming = connections.change(place.by, connection, {"name": "Other"})
+        making = place.clients.create(place.by, connection, "x", SECRET)
+        return await asyncio.gather(renaming, making)
+
+    renamed, (client, _) = bench.run(at_once())
+    assert (renamed.name, client.connection) == ("Other", connection)
+
+
+def test_clients_are_listed_by_connection(place, bench, connection):
     one, _ = place.create()
-    two, _ = place.create(connection="other")
+    two, _ = place.create(connection=connection)
     workspace = place.by.workspace.id
-    assert [found.id for found in place.run(place.clients.all(workspace, "other"))] == [two.id]
+    assert [found.id for found in place.run(place.clients.all(workspace, connection))] == [two.id]
     assert place.run(place.clients.get(workspace, "default", one.id)) == one
-    for wrong in ((workspace, "other", one.id), (bench.new_workspace().id, "default", one.id)):
+    for wrong in ((workspace, connection, one.id), (bench.new_workspace().id, "default", one.id)):
         with pytest.raises(ScimError) as refusal:
             place.run(place.clients.get(*wrong))
         assert refusal.value.status == 404
@@ -102,7 +123,7 @@ def test_clients_are_listed_by_connection(place, bench):
 def test_a_workspace_has_a_limited_number_of_clients(place, monkeypatch):
     monkeypatch.setattr(clients, "MAX_CLIENTS", 2)
     place.create()
-    place.create(connection="other")
+    place.create()
     with pytest.raises(ScimError, match="at most 2"):
         place.create()
 

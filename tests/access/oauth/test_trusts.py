@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from muster.access.connections import Connections
 from muster.access.oauth import trusts
 from muster.access.oauth.key_sets import InvalidJwt, KeySets, unverified
 from muster.access.oauth.trusts import TRUST_KIND, Trusts
@@ -149,12 +150,30 @@ def test_an_issuer_without_keys_is_not_trusted(place, issuer, why):
     assert place.run(place.storage.items(place.by.workspace.id, TRUST_KIND)) == []
 
 
-def test_trusts_are_listed_by_connection_and_limited(place, monkeypatch):
-    made = place.trust(connection="one")
+def test_no_trust_is_left_of_a_connection_that_is_deleted_meanwhile(
+    place, newcomer, connection, monkeypatch
+):
+    connections, load = Connections(place.storage), KeySets.load
+
+    async def slow(key_sets, issuer):
+        await connections.delete(place.by, connection)
+        return await load(key_sets, issuer)
+
+    monkeypatch.setattr(KeySets, "load", slow)
+    with pytest.raises(ScimError) as refusal:
+        place.trust(connection=connection)
+    assert refusal.value.status == 404
+    assert place.run(place.storage.items(place.by.workspace.id, TRUST_KIND)) == []
+    monkeypatch.undo()
+    assert place.trust(newcomer())  # nobody has its tokens
+
+
+def test_trusts_are_listed_by_connection_and_limited(place, connection, monkeypatch):
+    made = place.trust(connection=connection)
     workspace = place.by.workspace.id
-    assert place.run(place.trusts.all(workspace, "one")) == [made]
+    assert place.run(place.trusts.all(workspace, connection)) == [made]
     assert place.run(place.trusts.all(workspace, "default")) == []
-    assert place.run(place.trusts.get(workspace, "one", made.id)) == made
+    assert place.run(place.trusts.get(workspace, connection, made.id)) == made
     with pytest.raises(ScimError, match="not found"):
         place.run(place.trusts.get(workspace, "default", made.id))
     monkeypatch.setattr(trusts, "MAX_TRUSTS", 1)

@@ -1,6 +1,7 @@
 """The page of a set-up link, without JavaScript, as a customer's administrator uses it."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
 import pytest
@@ -137,6 +138,19 @@ def test_the_set_up_goes_on_where_it_was_left(customer, tenant):
     again.close()
 
 
+def test_a_double_click_makes_one_credential(customer, tenant):
+    connection = tenant.api.post("/connections", json={"name": name("okta")}).json()["id"]
+    okta = customer(provider="okta", connection=connection)
+    okta.open()
+    with ThreadPoolExecutor(4) as pool:
+        clicks = list(pool.map(lambda _: okta.post("/setup/credential", kind="key"), range(4)))
+    assert sorted(click.status_code for click in clicks) == [303, 409, 409, 409]
+    keys = tenant.api.get("/keys", params={"limit": 1000}).json()["items"]
+    [made] = [key["id"] for key in keys if key["connection"] == connection]
+    assert okta.stored()["credential"]["id"] == made
+    assert [row["action"] for row in okta.log()].count("credential") == 1
+
+
 def test_a_second_credential_is_made_only_if_that_is_said(customer, tenant):
     okta = customer(provider="okta")
     okta.open()
@@ -243,6 +257,16 @@ def test_the_address_of_the_page_is_sent_nowhere(customer):
     ]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
+    assert "Path=/setup;" in cookie  # no other page needs it
+
+
+def test_the_token_is_in_no_log(customer, tenant):
+    okta = customer()
+    token = okta.path.removeprefix("/setup/")
+    for path in (okta.path, f"{okta.path}/x", f"/setup//{token}", "/setup"):
+        okta.get(path)
+    assert until(lambda: '"path":"/setup/' in tenant.server.logged())
+    assert token not in tenant.server.logged()
 
 
 def test_guesses_are_limited_by_address(tmp_path):
@@ -309,6 +333,26 @@ def test_two_links_in_one_browser(server, tenant):
         assert first.stored()["credential"] is None
         assert second.stored()["credential"]["kind"] == "key"
         assert len(other.api.get("/keys").json()["items"]) == 2
+        first.close()
+        second.close()
+
+
+def test_a_form_of_another_link_changes_nothing(server, tenant):
+    with Tenant(server) as other:
+        first, second = Customer(tenant, provider="okta"), Customer(other, provider="okta")
+        form = re.search(r'name="link" value="(\w+)"', first.open().text)[1]
+        first.get(second.path)
+        for path, fields in {
+            "/setup/provider": {"provider": "google"},
+            "/setup/credential": {"kind": "key"},
+            "/setup/step": {"step": "credential"},
+        }.items():
+            answer = first.post(path, link=form, **fields)
+            assert answer.status_code == 409
+            assert f"another set-up link since, which is for {other.name}" in answer.text
+        assert (second.stored()["provider"], second.stored()["credential"]) == ("okta", None)
+        first.get(first.path)
+        assert first.post("/setup/credential", link=form, kind="key").status_code == 303
         first.close()
         second.close()
 

@@ -129,6 +129,11 @@ def test_a_paused_connection_answers_503_and_changes_nothing(fresh):
         assert response.status_code == 503
         assert int(response.headers["retry-after"]) > 0
         assert "Migration to Entra ID" in response.json()["detail"]
+    # Entra ID stops its whole sync after 401, so the pause comes before a credential that is of a
+    # kind that the workspace accepts no more.
+    fresh.api.patch("/settings", json={"scimCredentials": "oauth"})
+    assert scim.get("/Users").status_code == 503
+    fresh.api.patch("/settings", json={"scimCredentials": "any"})
     assert fresh.scim.get("/Users").json()["totalResults"] == 1
     assert fresh.api.post(f"{path}/resume").json()["state"] == "active"
     assert scim.post("/Users", json=person()).status_code == 201

@@ -39,6 +39,13 @@ def test_a_link_is_created_listed_and_revoked(tenant):
     assert token not in str(log)
 
 
+def test_null_stands_for_no_choice(tenant):
+    body = {"connection": None, "provider": None, "returnUrl": None, "contact": None}
+    made = tenant.api.post("/setup-links", json=body)
+    assert made.status_code == 201, made.text
+    assert (made.json()["provider"], made.json()["step"]) == (None, "provider")
+
+
 def test_links_are_listed_in_pages(tenant):
     made = {tenant.api.post("/setup-links", json={}).json()["id"] for _ in range(3)}
     seen, cursor = set(), ""

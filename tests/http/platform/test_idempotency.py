@@ -6,14 +6,17 @@ from datetime import timedelta
 
 import pytest
 
+from muster.access.kept_answers import Kept
 from muster.access.platform_keys import PlatformKeys
 from muster.http.platform.idempotency import Idempotency
 from muster.http.wire.message import Request, Response
 from muster.scim.errors import ScimError
 from muster.storage.port.changes import ChangeOrigin
-from muster.storage.port.errors import StorageFull
+from muster.storage.port.errors import Outdated, StorageFull
 from muster.storage.port.items import IDEMPOTENT_KIND, INSTALLATION
+from tests.conftest import DATABASES
 from tests.storage.conftest import bench
+from tests.support.in_process import InProcessServer
 from tests.support.people import name
 from tests.support.platform import Platform, label
 from tests.support.tenant import problem
@@ -87,10 +90,13 @@ class Caller:
         self.acts += 1
         return Response(201, [("location", "/x")], b'{"token":"SECRET"}')
 
-    def once(self, act=None):
+    def request(self):
         headers = {"authorization": f"Bearer {self.token}", "idempotency-key": self.given}
-        asked = Request("POST", "/x", "", headers.get, None, "", "https", "x")
-        return self.bench.run(self.idempotency.once(asked, self.key, b"{}", act or self.act))
+        return Request("POST", "/x", "", headers.get, None, "", "https", "x")
+
+    def once(self, act=None):
+        work = self.idempotency.once(self.request(), self.key, b"{}", lambda _: (act or self.act)())
+        return self.bench.run(work)
 
     def item(self):
         items = self.bench.run(self.bench.storage.items(INSTALLATION, IDEMPOTENT_KIND))
@@ -161,3 +167,87 @@ def test_an_answer_that_is_not_stored_lets_the_request_run_again_after_a_minute(
     clock.advance(seconds=61)
     assert caller.once().status == 201
     assert (caller.once().headers[-1][0], caller.acts) == ("idempotent-replayed", 2)
+
+
+@pytest.fixture(scope="module", params=list(DATABASES))
+def here(request, tmp_path_factory):
+    """A platform key of a server in this process, on each engine."""
+    options = {"MUSTER_WEBHOOKS_PRIVATE": "1", **DATABASES[request.param]()}
+    with InProcessServer(tmp_path_factory.mktemp("here"), **options) as server:
+        made = Platform(server)
+        yield made
+        made.close()
+
+
+CREATIONS = {
+    "/workspaces": {},
+    "/workspaces/{place}/connections": {"name": "Okta"},
+    "/workspaces/{place}/keys": {"name": "okta"},
+    "/workspaces/{place}/invitations": {"name": "Ada"},
+    "/workspaces/{place}/setup-links": {"expiresInDays": 3},
+    "/workspaces/{place}/connections/default/oauth-clients": {"name": "Entra"},
+    "/webhooks": {"url": "https://hooks.example/muster"},
+}
+
+
+@pytest.mark.parametrize("path", CREATIONS)
+def test_a_creation_acts_once_even_if_the_process_dies_after_it(here, path, monkeypatch):
+    place = here.workspace()
+    made = {"name": label()} if path == "/workspaces" else CREATIONS[path]
+    path, key = path.format(place=place), name("key")
+    before = number_of(here, path)
+    with monkeypatch.context() as killed:
+        once = Idempotency.once
+
+        async def die_after(idempotency, request, platform_key, body, act):
+            async def dies(keep):
+                await act(keep)
+                raise SystemError("the process is killed")
+
+            return await once(idempotency, request, platform_key, body, dies)
+
+        killed.setattr(Idempotency, "once", die_after)
+        killed.setattr(Idempotency, "_forget", lambda *_: asyncio.sleep(0))
+        assert post(here, key, path, **made).status_code == 500
+    again = post(here, key, path, **made)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    assert number_of(here, path) == before + 1
+    location = again.headers["location"].removeprefix("/api/v1/platform")
+    if here.api.get(location).status_code != 405:  # invitations are only listed
+        found, told = here.api.get(location).json(), again.json()
+        common = {*found} & {*told}
+        assert common
+        assert {name: found[name] for name in common} == {name: told[name] for name in common}
+
+
+def number_of(platform, path):
+    items = platform.api.get(path, params={"limit": 1000} if path == "/workspaces" else None)
+    return len(items.json()["items"])
+
+
+def test_a_request_that_is_overtaken_creates_nothing(bench, clock):
+    """It stood still for more than a minute, and the same request was sent again."""
+    caller, kept = Caller(bench), []
+
+    async def overtaken(keep):
+        clock.advance(seconds=61)
+        kept.append(keep(Response(201, [], b"first")))
+        again = await asked_again()
+        assert again.body == b"second"
+        with pytest.raises(Outdated):
+            await bench.storage.administer(kept[0].puts, expected=kept[0].standing)
+        return again
+
+    async def second(keep):
+        answer = Response(201, [], b"second")
+        found = keep(answer)
+        await bench.storage.administer(found.puts, expected=found.standing)
+        return answer
+
+    def asked_again(act=second):
+        return caller.idempotency.once(caller.request(), caller.key, b"{}", act)
+
+    assert bench.run(asked_again(overtaken)).body == b"second"
+    assert bench.run(asked_again(overtaken)).body == b"second"
+    assert len(kept) == 1
+    assert isinstance(kept[0], Kept)

@@ -1,15 +1,17 @@
 """OAuth clients: the credentials with which a connection asks for access tokens."""
 
+import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from muster.access.audit_notes import Administrator
-from muster.access.connections import former
+from muster.access.connections import former, stored_connection
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError, invalid_value, not_found
@@ -159,6 +161,7 @@ class OAuthClients:
         auth: str,
         jwks: Mapping[str, Any] | None = None,
         jwks_uri: str | None = None,
+        keep: Callable[[OAuthClient, str | None], Kept] = keep_nothing,
     ) -> tuple[OAuthClient, str | None]:
         """Create a client.
 
@@ -169,12 +172,15 @@ class OAuthClients:
             auth: SECRET or PRIVATE_KEY.
             jwks: Its public keys, for PRIVATE_KEY.
             jwks_uri: Or the URL of them.
+            keep: Returns what to store in the same transaction, by the client and its secret.
 
         Returns:
             The client, and its secret, which is not stored; None for PRIVATE_KEY.
 
         Raises:
-            ScimError: 400 if the workspace has too many; 409 if its profile forbids secrets.
+            ScimError: 400 if the workspace has too many; 404 if the connection is deleted
+                meanwhile; 409 if its profile forbids secrets.
+            Outdated: An item of `keep` has changed, or the connection keeps changing.
         """
         if by.workspace.is_ipsie and auth != PRIVATE_KEY:
             raise ScimError(
@@ -201,11 +207,21 @@ class OAuthClients:
         )
         told = {"name": name, "auth": auth, "connection": connection}
         note = by.note("OAuthClient", client.id, "create", **told)
-        await self._accounts.administer([client.to_item()], [note])
-        return client, secret
+        kept = keep(client, secret)
+        puts, notes = [client.to_item(), *kept.puts], [note, *kept.notes]
+        for _ in range(_TRIES):
+            owner = await stored_connection(self._accounts, workspace, connection)
+            with contextlib.suppress(Outdated):
+                await self._accounts.administer(puts, notes, [*owner, *kept.standing])
+                return client, secret
+        raise Outdated
 
     async def rotate(
-        self, by: Administrator, client: OAuthClient, overlap: timedelta
+        self,
+        by: Administrator,
+        client: OAuthClient,
+        overlap: timedelta,
+        keep: Callable[[OAuthClient, str], Kept] = keep_nothing,
     ) -> tuple[OAuthClient, str]:
         """Give a client a new secret.
 
@@ -214,6 +230,7 @@ class OAuthClients:
             client: The client, which authenticates by secret.
             overlap: The time for which the present secret remains valid. Without one, the access
                 tokens that were issued for it end too.
+            keep: Returns what to store in the same transaction, by the client and its new secret.
 
         Returns:
             The client and the new secret.
@@ -234,8 +251,11 @@ class OAuthClients:
                 edition=client.edition if overlap else client.edition + 1,
             )
             note = by.note("OAuthClient", client.id, "rotate", name=client.name, expires=end)
+            also = keep(changed, secret)
+            read = [client.to_item(), *also.standing]
             try:
-                await self._accounts.administer([changed.to_item()], [note], [client.to_item()])
+                puts = [changed.to_item(), *also.puts]
+                await self._accounts.administer(puts, [note, *also.notes], read)
                 return changed, secret
             except Outdated:
                 client = await self.get(client.workspace, client.connection, client.id)

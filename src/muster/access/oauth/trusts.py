@@ -9,16 +9,18 @@ installation leads from issuer, audience and subject to the workspace. The tenan
 values, so that nobody can draw another workspace's tokens to their own by naming its tenant too.
 """
 
+import contextlib
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from muster.access.audit_notes import Administrator
-from muster.access.connections import former
+from muster.access.connections import former, stored_connection
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.oauth.key_sets import InvalidJwt, KeySets, verify
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -33,6 +35,7 @@ TRUST_KIND = "trust"
 _INDEX_KIND = "trust-index"
 MAX_TRUSTS = 100
 """Trusts of one workspace."""
+_TRIES = 5
 _CLAIM_SECONDS = 60
 """How long an entry may lead to a trust that is not stored yet."""
 
@@ -132,12 +135,24 @@ class Trusts:
         audience: str,
         subject: str,
         tenant: str | None,
+        keep: Callable[[Trust], Kept] = keep_nothing,
     ) -> Trust:
         """Trust the tokens of an issuer for one subject.
 
+        Args:
+            by: The administrator.
+            connection: The id of the connection.
+            issuer: The token's `iss`.
+            audience: The token's `aud`.
+            subject: The token's `sub`.
+            tenant: The token's `tid`; None to accept any.
+            keep: Returns what to store in the same transaction.
+
         Raises:
-            ScimError: 400 if the issuer is no URL or publishes no keys; 409 if a connection of the
-                installation trusts the same tokens already.
+            ScimError: 400 if the issuer is no URL or publishes no keys; 404 if the connection was
+                deleted meanwhile; 409 if a connection of the installation trusts the same tokens
+                already.
+            Outdated: An item of `keep` has changed, or the connection keeps changing.
         """
         workspace = by.workspace.id
         if await self._accounts.count_items(workspace, TRUST_KIND) >= MAX_TRUSTS:
@@ -159,10 +174,16 @@ class Trusts:
             tenant,
             timestamp(),
         )
+        await stored_connection(self._accounts, workspace, connection)  # fetching takes seconds
         await self._claim(_index(trust))
-        note = by.note("Trust", trust.id, "create", **trust.to_item().body)
-        await self._accounts.administer([trust.to_item()], [note])
-        return trust
+        note, kept = by.note("Trust", trust.id, "create", **trust.to_item().body), keep(trust)
+        puts, notes = [trust.to_item(), *kept.puts], [note, *kept.notes]
+        for _ in range(_TRIES):
+            owner = await stored_connection(self._accounts, workspace, connection)
+            with contextlib.suppress(Outdated):
+                await self._accounts.administer(puts, notes, [*owner, *kept.standing])
+                return trust
+        raise Outdated
 
     async def _claim(self, entry: Item) -> None:
         """Store the entry that leads to a trust.

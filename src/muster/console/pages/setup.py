@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from muster.access.brands import Brands
+from muster.access.kept_answers import Kept
 from muster.access.keys import KeyOptions, Keys
 from muster.access.oauth.clients import SECRET, OAuthClients
 from muster.access.oauth.trusts import Trusts
@@ -33,6 +34,7 @@ from muster.console.live_check import CHECKED, LATEST, LiveCheck
 from muster.console.providers import OAUTH_CLIENT, PROVIDERS, TRUST, Provider
 from muster.console.web import GUEST, HEADERS, PageRoute, Visit
 from muster.directory.documents import parse
+from muster.http.management.setup_links import SETUP_PATH
 from muster.http.oauth import TOKEN_PATH
 from muster.http.wire.base_url import SCIM_ROOT, is_loopback
 from muster.http.wire.message import Response
@@ -41,6 +43,7 @@ from muster.insight.people import subjects
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.storage.port.changes import ChangeFilter
 from muster.storage.port.engine import Storage
+from muster.storage.port.errors import Outdated
 from muster.storage.port.items import INSTALLATION
 from muster.storage.records.attempts import Attempts
 
@@ -106,7 +109,8 @@ class SetupPages:
         await self._parts.links.open(setup, visit.origin)
         left = datetime.fromisoformat(setup.link.expires) - clock.now()
         seconds = max(1, int(left.total_seconds()))
-        return visit.redirect("/setup", [visit.set_cookie(COOKIE, token, seconds)])
+        cookie = visit.set_cookie(COOKIE, token, seconds, SETUP_PATH)
+        return visit.redirect(SETUP_PATH, [cookie])
 
     async def show(self, visit: Visit) -> Response:
         """Show one step of the set-up."""
@@ -213,23 +217,43 @@ class SetupPages:
         if kind not in provider.accepted_by(setup.workspace.scim_credentials):
             raise invalid_value("kind: choose one of the credentials")
         by, parts = by_link(setup, visit.origin), self._parts
-        made = setup.link.credential
-        if made is not None and not visit.text("replace"):
-            raise ScimError(409, "The credential was created already. To make another one, say so.")
-        made_id, shown = await self._make(visit, setup, provider, kind)
-        await parts.links.keep_credential(setup, kind, made_id, visit.origin)
+        if setup.link.credential is not None and not visit.text("replace"):
+            raise _created_already()
+        try:
+            keep = await parts.links.claim_credential(setup, kind, visit.origin)
+            made_id, shown = await self._make(visit, setup, provider, kind, keep)
+        except Outdated:
+            link = await parts.links.get(setup.workspace.id, setup.link.id)
+            if link.credential == setup.link.credential:
+                raise
+            raise _created_already() from None
         until = timestamp(clock.now() + CHECKED)
         await parts.settings.record_reads(by, until, made_id)
         return await visit.redirect_with("/setup", {"step": "credential"}, secret=shown)
 
     async def _make(
-        self, visit: Visit, setup: Setup, provider: Provider, kind: str
+        self,
+        visit: Visit,
+        setup: Setup,
+        provider: Provider,
+        kind: str,
+        keep: Callable[[str], Kept],
     ) -> tuple[str, str]:
-        """Create a credential; return its id and its secret, which is empty for a trust."""
+        """Create a credential; return its id and its secret, which is empty for a trust.
+
+        Args:
+            visit: The form.
+            setup: The set-up.
+            provider: Its provider.
+            kind: The kind of credential.
+            keep: Returns what to store in the same transaction, by the id of the credential.
+        """
         parts, by, connection = self._parts, by_link(setup, visit.origin), setup.link.connection
         name = f"{provider.title} ({timestamp()[:10]}, {secrets.token_hex(3)})"
         if kind == OAUTH_CLIENT:
-            client, secret = await parts.clients.create(by, connection, name, SECRET)
+            client, secret = await parts.clients.create(
+                by, connection, name, SECRET, keep=lambda client, _: keep(client.id)
+            )
             return client.id, secret or ""
         if kind == TRUST:
             tenant, subject = visit.text("tenant").lower(), visit.text("subject").lower()
@@ -238,11 +262,14 @@ class SetupPages:
                     raise invalid_value(f"{field}: expected an ID such as {_EXAMPLE_ID}")
             issuer = provider.trust_issuer.format(tenant=tenant)
             trust = await parts.trusts.create(
-                by, connection, issuer, provider.trust_audience, subject, tenant
+                *(by, connection, issuer, provider.trust_audience, subject, tenant),
+                keep=lambda trust: keep(trust.id),
             )
             return trust.id, ""
         options = KeyOptions((SCIM,), connection=setup.connection.stored_id)
-        token, key = await parts.keys.create_named(setup.workspace, name, options, by)
+        token, key = await parts.keys.create_named(
+            setup.workspace, name, options, by, lambda _, key: keep(key.id)
+        )
         return key.id, token
 
     async def advance(self, visit: Visit) -> Response:
@@ -268,6 +295,7 @@ class SetupPages:
             if wait:
                 raise ScimError(429, f"Too many attempts. Try again in {wait} seconds.")
             try:
+                _check_link(visit, setup)
                 return await act(visit, setup)
             except SetupOver:
                 raise
@@ -334,6 +362,28 @@ class SetupPages:
         if link.credential is None and step in STEPS[2:]:
             return STEPS[1]
         return step
+
+
+def _created_already() -> ScimError:
+    return ScimError(409, "The credential was created already. To make another one, say so.")
+
+
+def _check_link(visit: Visit, setup: Setup) -> None:
+    """Check that a form is one of the link that this browser has opened last.
+
+    The page of another link may still be open in a second tab. Pages of former versions do not name
+    their link.
+
+    Raises:
+        ScimError: 409 if it is one of another link.
+    """
+    if visit.text("link") not in ("", setup.link.id):
+        place = setup.workspace.display_name or setup.workspace.name
+        raise ScimError(
+            409,
+            f"Nothing was changed. You have opened another set-up link since, which is for {place}"
+            " and is shown here. To go on with the former one, open it again.",
+        )
 
 
 def _provider(link: SetupLink) -> Provider:

@@ -3,13 +3,14 @@
 import base64
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from muster.access.audit_notes import Administrator
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.registries import Registries
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -26,6 +27,7 @@ _MAX_WEBHOOKS = 20
 _MAX_DESCRIPTION = 2000
 GAVE_UP = "no successful delivery"
 """The beginning of the reason for which muster itself disables a webhook."""
+_NOTHING = Kept()
 _LATEST = 50
 """The latest attempts among which the reason of a failure is looked for."""
 
@@ -174,13 +176,20 @@ class Webhooks:
             found.append(f"whsec_{base64.b64encode(made).decode()}")
         return found
 
-    async def create(self, by: Administrator, raw: dict[str, Json], position: int) -> Webhook:
+    async def create(
+        self,
+        by: Administrator,
+        raw: dict[str, Json],
+        position: int,
+        keep: Callable[[Webhook, str], Kept] = keep_nothing,
+    ) -> Webhook:
         """Create a webhook.
 
         Args:
             by: The administrator.
             raw: The attributes as JSON.
             position: The sequence number of the change after which deliveries start.
+            keep: Returns what to store in the same transaction, by the webhook and its secret.
 
         Raises:
             ScimError: 400 if an attribute is invalid; 409 if the workspace has too many webhooks.
@@ -199,7 +208,7 @@ class Webhooks:
         )
         made = replace(made, **given)
         await self._states.begin(made.workspace, made.id, position)
-        await self._keep(by, made, "create", None)
+        await self._keep(by, made, "create", None, keep(made, await self.secret(made)))
         return made
 
     async def change(self, by: Administrator, webhook: Webhook, raw: dict[str, Json]) -> Webhook:
@@ -213,7 +222,13 @@ class Webhooks:
         await self._keep(by, changed, "update", webhook)
         return changed
 
-    async def rotate(self, by: Administrator, webhook: Webhook, overlap: int = 0) -> Webhook:
+    async def rotate(
+        self,
+        by: Administrator,
+        webhook: Webhook,
+        overlap: int = 0,
+        keep: Callable[[Webhook, str], Kept] = keep_nothing,
+    ) -> Webhook:
         """Replace the signing secret of a webhook.
 
         Args:
@@ -221,12 +236,14 @@ class Webhooks:
             webhook: The webhook.
             overlap: The seconds for which the old secret signs every message too, in a second
                 signature (Standard Webhooks, "webhook-signature").
+            keep: Returns what to store in the same transaction, by the webhook and its new secret.
         """
         changed = replace(webhook, edition=secrets.token_hex(8), previous=None, previous_until=None)
         if overlap:
             until = timestamp(clock.now() + timedelta(seconds=overlap))
             changed = replace(changed, previous=webhook.edition, previous_until=until)
-        await self._keep(by, changed, "rotate", webhook)
+        kept = keep(changed, await self.secret(changed))
+        await self._keep(by, changed, "rotate", webhook, kept)
         return changed
 
     async def health(self, webhook: Webhook) -> Health:
@@ -259,7 +276,12 @@ class Webhooks:
         return event_types(await self._registries.of(by.workspace))
 
     async def _keep(
-        self, by: Administrator, webhook: Webhook, action: str, before: Webhook | None
+        self,
+        by: Administrator,
+        webhook: Webhook,
+        action: str,
+        before: Webhook | None,
+        kept: Kept = _NOTHING,
     ) -> None:
         detail = {
             "url": audited_url(webhook.url),
@@ -267,8 +289,9 @@ class Webhooks:
             "disabled": webhook.disabled,
         }
         note = by.note("Webhook", webhook.id, action, **detail)
+        standing = [] if before is None else [before.item()]
         await self._accounts.administer(
-            [webhook.item()], [note], [] if before is None else [before.item()]
+            [webhook.item(), *kept.puts], [note, *kept.notes], [*standing, *kept.standing]
         )
 
     def _read(self, raw: dict[str, Json], types: Sequence[str]) -> dict[str, Any]:

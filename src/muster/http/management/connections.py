@@ -132,8 +132,15 @@ class ConnectionRoutes:
 
     async def create_connection(self, call: Call) -> Response:
         body = await call.read(NewConnection)
-        made = await self._connections.create(call.administrator, _given(body))
-        return created(_answer(made), "/connections", made.id)
+
+        def answer(made: Connection) -> Response:
+            return created(_answer(made), "/connections", made.id)
+
+        return answer(
+            await self._connections.create(
+                call.administrator, _given(body), lambda made: call.keep(answer(made))
+            )
+        )
 
     async def update_connection(self, call: Call) -> Response:
         body = await call.read(ConnectionChange)

@@ -125,9 +125,16 @@ class KeyRoutes:
         options = KeyOptions(
             permissions, body.rate_limit, lifetime, role, body.user, connection.stored_id
         )
+
+        def answer(token: str, record: KeyRecord) -> Response:
+            return created(_with_token(record, token), "/keys", record.id)
+
         with at("/name"):
-            token, record = await self._keys.create_named(by.workspace, body.name, options, by)
-        return created(_with_token(record, token), "/keys", record.id)
+            made = await self._keys.create_named(
+                *(by.workspace, body.name, options, by),
+                keep=lambda *made: call.keep(answer(*made)),
+            )
+        return answer(*made)
 
     async def _granted(self, call: Call, body: NewKey) -> tuple[str | None, tuple[str, ...]]:
         """Resolve the role and the permissions of a new key. Raises ScimError 400, 403 and 404."""

@@ -143,18 +143,30 @@ class CredentialRoutes:
         """
         body, connection = await call.read(NewOAuthClient), await self._connection(call)
         self._check_keys(body)
-        client, secret = await self._clients.create(
-            call.administrator, connection, body.name, body.auth, body.jwks, body.jwks_uri
-        )
         place = f"/connections/{connection}/oauth-clients"
-        return created(_with_secret(client, secret), place, client.id)
+
+        def answer(client: OAuthClient, secret: str | None) -> Response:
+            return created(_with_secret(client, secret), place, client.id)
+
+        made = await self._clients.create(
+            *(call.administrator, connection, body.name),
+            *(body.auth, body.jwks, body.jwks_uri),
+            keep=lambda *made: call.keep(answer(*made)),
+        )
+        return answer(*made)
 
     async def rotate_oauth_client(self, call: Call) -> Response:
         body = await call.read(ClientRotation, empty=True)
-        client, secret = await self._clients.rotate(
-            call.administrator, await self._client(call), timedelta(seconds=body.overlap_seconds)
+
+        def answer(client: OAuthClient, secret: str) -> Response:
+            return json_response(200, _with_secret(client, secret))
+
+        rotated = await self._clients.rotate(
+            *(call.administrator, await self._client(call)),
+            timedelta(seconds=body.overlap_seconds),
+            keep=lambda *made: call.keep(answer(*made)),
         )
-        return json_response(200, _with_secret(client, secret))
+        return answer(*rotated)
 
     async def delete_oauth_client(self, call: Call) -> Response:
         await self._clients.delete(call.administrator, await self._client(call))
@@ -180,16 +192,22 @@ class CredentialRoutes:
         body, connection = await call.read(NewTrust), await self._connection(call)
         with at("/issuer"):
             self._check_url(body.issuer, "issuer")
+        place = f"/connections/{connection}/trusts"
+
+        def answer(trust: Trust) -> Response:
+            return created(_trust(trust), place, trust.id)
+
         try:
             trust = await self._trusts.create(
                 *(call.administrator, connection, body.issuer),
                 *(body.audience, body.subject, body.tenant),
+                keep=lambda made: call.keep(answer(made)),
             )
         except ScimError as error:
             name = error.detail.partition(":")[0]
             with at(f"/{name}" if name in ("issuer", "subject") else ""):
                 raise
-        return created(_trust(trust), f"/connections/{connection}/trusts", trust.id)
+        return answer(trust)
 
     async def delete_trust(self, call: Call) -> Response:
         trust = await self._trusts.get(

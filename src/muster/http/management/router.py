@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from muster.access.audit_notes import Administrator
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.keys import Grant
 from muster.access.permissions import SETTINGS, allows, lacking
 from muster.base.clock import timestamp
@@ -35,12 +36,14 @@ class Invocation:
         names: The values of the names in the path.
         limits: The limits of requests.
         base: The URL under which the application is reached.
+        keep: Returns what to store together with the act, by the answer that it will get.
     """
 
     request: Request
     names: dict[str, str]
     limits: Limits
     base: str
+    keep: Callable[[Response], Kept] = keep_nothing
 
     async def body(self) -> Json:
         """The JSON body. Raises ScimError."""

@@ -1,9 +1,10 @@
 """/api/v1/setup-links: pages on which a customer's administrator connects a provider."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from muster.access.audit_notes import Administrator
 from muster.access.connections import DEFAULT
+from muster.access.kept_answers import Kept, keep_nothing
 from muster.access.permissions import SCIM, SETTINGS
 from muster.access.setup_links import (
     NewLink,
@@ -31,7 +32,11 @@ SETUP_PATH = "/setup"
 
 
 async def create_setup_link(
-    links: SetupLinks, by: Administrator, body: NewSetupLink, base: str
+    links: SetupLinks,
+    by: Administrator,
+    body: NewSetupLink,
+    base: str,
+    keep: Callable[[NewSetupLinkAnswer], Kept] = keep_nothing,
 ) -> NewSetupLinkAnswer:
     """Create a set-up link.
 
@@ -40,6 +45,7 @@ async def create_setup_link(
         by: The creator.
         body: The terms.
         base: The URL under which the application is reached.
+        keep: Returns what to store in the transaction that creates the link, by its answer.
 
     Raises:
         InvalidRequest: 400 if the connection or a URL is invalid.
@@ -52,8 +58,11 @@ async def create_setup_link(
     with at("/connection"):
         connection = await links.connections.chosen(by.workspace.id, body.connection or DEFAULT)
     terms = NewLink(connection, body.provider, body.expires_in_days, return_url or "", contact)
-    token, made = await links.create(by, terms)
-    return {**link_answer(made), "url": f"{base}{SETUP_PATH}/{token}"}
+
+    def answer(token: str, made: SetupLink) -> NewSetupLinkAnswer:
+        return {**link_answer(made), "url": f"{base}{SETUP_PATH}/{token}"}
+
+    return answer(*await links.create(by, terms, lambda *made: keep(answer(*made))))
 
 
 def link_answer(link: SetupLink) -> SetupLinkAnswer:
@@ -140,8 +149,14 @@ class SetupLinkRoutes:
         the URL can do that, so send it to one person.
         """
         body = await call.read(NewSetupLink)
-        answer = await create_setup_link(self._links, call.administrator, body, call.base)
-        return created(answer, ROOT, answer["id"])
+
+        def answer(made: NewSetupLinkAnswer) -> Response:
+            return created(made, ROOT, made["id"])
+
+        who = (self._links, call.administrator)
+        return answer(
+            await create_setup_link(*who, body, call.base, lambda made: call.keep(answer(made)))
+        )
 
     async def get_setup_link(self, call: Call) -> Response:
         return json_response(

@@ -173,14 +173,18 @@ class WebhookRoutes:
             "nextAttempt": health.next_attempt,
         }
 
-    async def _with_secret(self, webhook: Webhook) -> WebhookSecret:
-        return {**_answer(webhook), "secret": await self._webhooks.secret(webhook)}
-
     async def create_webhook(self, call: Call) -> Response:
         body = await call.read(NewWebhook)
         position = await latest(self._storage, call.workspace)
-        made = await self._webhooks.create(call.administrator, body.given(), position)
-        return created(await self._with_secret(made), "/webhooks", made.id)
+
+        def answer(made: Webhook, secret: str) -> Response:
+            return created(_with_secret(made, secret), "/webhooks", made.id)
+
+        made = await self._webhooks.create(
+            *(call.administrator, body.given(), position),
+            keep=lambda *made: call.keep(answer(*made)),
+        )
+        return answer(made, await self._webhooks.secret(made))
 
     async def find_event_types(self, call: Call) -> Response:
         found = await self._webhooks.types(call.administrator)
@@ -215,10 +219,15 @@ class WebhookRoutes:
 
     async def rotate_webhook(self, call: Call) -> Response:
         webhook, body = await self._webhook(call), await call.read(SecretRotation, empty=True)
+
+        def answer(changed: Webhook, secret: str) -> Response:
+            return json_response(200, _with_secret(changed, secret))
+
         changed = await self._webhooks.rotate(
-            call.administrator, webhook, body.overlap_seconds or 0
+            *(call.administrator, webhook, body.overlap_seconds or 0),
+            keep=lambda *made: call.keep(answer(*made)),
         )
-        return json_response(200, await self._with_secret(changed))
+        return answer(changed, await self._webhooks.secret(changed))
 
     async def find_deliveries(self, call: Call) -> Response:
         webhook = await self._webhook(call)
@@ -294,6 +303,10 @@ class WebhookRoutes:
 
     async def _webhook(self, call: Call) -> Webhook:
         return await self._webhooks.get(call.workspace, call.names["id"])
+
+
+def _with_secret(webhook: Webhook, secret: str) -> WebhookSecret:
+    return {**_answer(webhook), "secret": secret}
 
 
 def _answer(webhook: Webhook) -> WebhookAnswer:

@@ -1,11 +1,16 @@
 """`Idempotency-Key`: a POST that is sent again gets the first answer, and acts once.
 
-The first request stores an item before it acts, and its answer afterwards. Answers contain secrets,
-such as new API keys. They are encrypted under a key that is derived from the caller's platform key,
-of which the server stores only a hash. So nobody can read them from the database or a backup.
+The first request stores an item before it acts. What creates something stores its answer in the
+same transaction (`Invocation.keep`), so a process that dies leaves both or neither. The answers of
+other acts, which may be done twice, are stored afterwards.
+
+Answers contain secrets, such as new API keys. They are encrypted under a key that is derived from
+the caller's platform key, of which the server stores only a hash. So nobody can read them from the
+database or a backup.
 
 Only successes are kept: a request that was refused, or failed, may be sent again with the same key.
-If the process dies while it acts, the key is free again after a minute.
+If the process dies before it acts, the key is free again after a minute. Then the first request, if
+it is still in progress, can store nothing any more.
 
 The ids of the items begin with their day, so that the old ones are one range of the table.
 """
@@ -14,12 +19,13 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
 
+from muster.access.kept_answers import Kept
 from muster.access.platform_keys import PlatformKey
 from muster.base import clock
 from muster.http.wire.message import Request, Response
@@ -47,7 +53,7 @@ class Idempotency:
         request: Request,
         key: PlatformKey,
         body: bytes,
-        act: Callable[[], Awaitable[Response]],
+        act: Callable[[Callable[[Response], Kept]], Awaitable[Response]],
     ) -> Response:
         """Act, or return the answer of the same request before.
 
@@ -55,7 +61,8 @@ class Idempotency:
             request: The request, with the header.
             key: The platform key, within which keys of requests are unique.
             body: The body of the request.
-            act: Carries the request out.
+            act: Carries the request out. It is given a function that returns what to store in the
+                transaction of the act, by its answer.
 
         Raises:
             ScimError: 400 if the header is malformed; 409 if the first request has not answered
@@ -76,18 +83,17 @@ class Idempotency:
         if standing is not None and standing.body["answer"] is not None:
             return _repeat(box, standing.body["answer"])
         pending = await self._begin(name, asked, now, standing)
+        answer = _Answer(box, pending)
         try:
-            response = await act()
+            response = await act(answer.keep)
         except BaseException:
             await self._forget(pending)
             raise
         if response.status >= 300:
             await self._forget(pending)
             return response
-        body_text = base64.b64encode(response.body).decode()
-        sealed = orjson.dumps([response.status, response.headers, body_text])
-        answer = box.encrypt(sealed).decode()
-        await self._accounts.record([], [replace(pending, body={**pending.body, "answer": answer})])
+        if not answer.kept:
+            await self._accounts.record([], [answer.item(response)])
         return response
 
     async def _find(self, name: str, now: datetime) -> Item | None:
@@ -124,6 +130,32 @@ class Idempotency:
     async def _forget(self, pending: Item) -> None:
         with suppress(Outdated):
             await self._accounts.administer([replace(pending, body=None)], expected=[pending])
+
+
+@dataclass(slots=True)
+class _Answer:
+    """The answer of a request, as it is stored.
+
+    Attributes:
+        box: Its encryption.
+        pending: The item that was stored before the request acted.
+        kept: Whether the act has stored it.
+    """
+
+    box: Fernet
+    pending: Item
+    kept: bool = False
+
+    def keep(self, response: Response) -> Kept:
+        """Return the items to store in the transaction of the act."""
+        self.kept = True
+        return Kept([self.item(response)], [self.pending])
+
+    def item(self, response: Response) -> Item:
+        body_text = base64.b64encode(response.body).decode()
+        sealed = orjson.dumps([response.status, response.headers, body_text])
+        answer = self.box.encrypt(sealed).decode()
+        return replace(self.pending, body={**self.pending.body, "answer": answer})
 
 
 def _read(header: str) -> str:

@@ -83,15 +83,21 @@ class InvitationRoutes:
                 " first.",
             )
         roles = {str(workspace.id): list(dict.fromkeys(body.permissions))}
+
+        def answer(token: str, made: Invitation) -> Response:
+            content: NewInvitationAnswer = {
+                **_answer(made, workspace),
+                "url": f"{base}/first?token={token}",
+            }
+            return created(content, _ROOT.format(name=workspace.name), made.id)
+
         with at("/name"):
-            token, made = await self._invitations.create(
-                _inviter(call, workspace), roles, body.name, timedelta(days=body.expires_in_days)
+            made = await self._invitations.create(
+                *(_inviter(call, workspace), roles, body.name),
+                timedelta(days=body.expires_in_days),
+                keep=lambda *made: call.keep(answer(*made)),
             )
-        answer: NewInvitationAnswer = {
-            **_answer(made, workspace),
-            "url": f"{base}/first?token={token}",
-        }
-        return created(answer, _ROOT.format(name=workspace.name), made.id)
+        return answer(*made)
 
     async def revoke_invitation(self, call: PlatformCall) -> Response:
         workspace = await call.workspace()

@@ -1,7 +1,7 @@
 """The routes of /api/v1/platform, all of which require a platform key."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.access.platform_keys import PlatformKey
 from muster.access.workspaces import find_workspace
@@ -115,4 +115,6 @@ class PlatformApi:
             return body
 
         request.read = again
-        return await self._idempotency.once(request, key, body, lambda: route.handler(call))
+        return await self._idempotency.once(
+            request, key, body, lambda keep: route.handler(replace(call, keep=keep))
+        )

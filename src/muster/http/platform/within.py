@@ -6,6 +6,7 @@ and the audit log of the platform are those of the installation, in the place of
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 
 from muster.access.connections import Connection
 from muster.access.keys import Grant
@@ -74,20 +75,16 @@ class WithinRoutes:
     ) -> Callable[[PlatformCall], Awaitable[Response]]:
         async def handler(call: PlatformCall) -> Response:
             workspace = reach.PLATFORM if root == _ROOT else await call.workspace()
+            place = API_ROOT + root.format(name=workspace.name)
             inner = Call(
                 request=call.request,
                 names={name: value for name, value in call.names.items() if name != "name"},
                 limits=call.limits,
                 base=call.base,
                 grant=await self._grant(call, workspace),
+                keep=lambda response: call.keep(_at(place, response)),
             )
-            response = await route.handler(inner)
-            place = API_ROOT + root.format(name=workspace.name)
-            response.headers[:] = [
-                (name, place + value.removeprefix(API_ROOT) if name == "location" else value)
-                for name, value in response.headers
-            ]
-            return response
+            return _at(place, await route.handler(inner))
 
         verb, _, rest = route.handler.__name__.partition("_")
         handler.__name__ = "_".join(filter(None, (verb, noun, rest)))
@@ -112,3 +109,17 @@ class WithinRoutes:
             workspace,
             {},
         )
+
+
+def _at(place: str, response: Response) -> Response:
+    """Return a response of the management API, with its location in the platform API.
+
+    Args:
+        place: The path of the resources there.
+        response: The response.
+    """
+    headers = [
+        (name, place + value.removeprefix(API_ROOT) if name == "location" else value)
+        for name, value in response.headers
+    ]
+    return replace(response, headers=headers)

@@ -145,6 +145,10 @@ class WorkspaceRoutes:
 
     async def create_workspace(self, call: PlatformCall) -> Response:
         body = await call.read(NewWorkspace)
+
+        def answer(made: Workspace) -> Response:
+            return created(answer_of(made, call.base), _ROOT, made.name)
+
         with at("/name"):
             made = await create_workspace(
                 self._accounts,
@@ -153,9 +157,10 @@ class WorkspaceRoutes:
                 call.origin,
                 strict=body.strict,
                 display_name=body.display_name.strip(),
+                items=lambda made: call.keep(answer(made)).puts,
             )
         call.request.workspace = made.name
-        return created(answer_of(made, call.base), _ROOT, made.name)
+        return answer(made)
 
     async def update_workspace(self, call: PlatformCall) -> Response:
         """Change the names and the settings of a workspace: all that is given, or nothing."""

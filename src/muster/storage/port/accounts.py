@@ -194,6 +194,7 @@ class Accounts(Notes, Protocol):
         time: str,
         display_name: str = "",
         notes: "Callable[[Workspace], Sequence[Note]] | None" = None,
+        items: "Callable[[Workspace], Sequence[Item]] | None" = None,
     ) -> Workspace:
         """Create a workspace. No other workspace has or had its id.
 
@@ -204,6 +205,7 @@ class Accounts(Notes, Protocol):
             time: The time of creation.
             display_name: The name that people see.
             notes: Returns notes of the installation, which are recorded in the same transaction.
+            items: Returns items of the installation, which are stored in the same transaction.
 
         Raises:
             Conflict: Another workspace has the name.

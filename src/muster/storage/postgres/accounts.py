@@ -109,6 +109,7 @@ class PostgresAccounts:
         time: str,
         display_name: str = "",
         notes: Callable[[Workspace], Sequence[Note]] | None = None,
+        items: Callable[[Workspace], Sequence[Item]] | None = None,
     ) -> Workspace:
         unsaved = Workspace(0, name, contract, strict, time, display_name=display_name)
         values = (name, contract, strict, time, details_to_column(unsaved))
@@ -122,6 +123,9 @@ class PostgresAccounts:
             made = replace(unsaved, id=number)
             await connection.execute(_EPOCH)
             await connection.execute(_TELL)
+            for item in () if items is None else items(made):
+                statement = store_statement(item)
+                await connection.execute(statement.sql, *statement.parameters)
             await _note(connection, () if notes is None else notes(made))
         self._epoch.bump()
         return made
@@ -161,8 +165,9 @@ class PostgresAccounts:
         self, puts: Sequence[Setting], notes: Sequence[Note] = (), expected: Sequence[Setting] = ()
     ) -> None:
         async with self._pool.connection() as connection, connection.transaction():
+            places = {workspace_of(puts[0]), *(note.workspace for note in notes)}
             # In one order, because two that hold one lock each would wait for each other for ever.
-            for workspace in sorted({workspace_of(puts[0]), *(note.workspace for note in notes)}):
+            for workspace in sorted(places | {workspace_of(read) for read in expected}):
                 await lock(connection, workspace)
             for read in expected:
                 statement = read_statement(read)

@@ -113,6 +113,7 @@ class SqliteAccounts:
         time: str,
         display_name: str = "",
         notes: Callable[[Workspace], Sequence[Note]] | None = None,
+        items: Callable[[Workspace], Sequence[Item]] | None = None,
     ) -> Workspace:
         def job(connection: sqlite3.Connection) -> Workspace:
             number = connection.execute(_NEXT_ID).fetchone()[0]
@@ -125,6 +126,8 @@ class SqliteAccounts:
             if cursor.rowcount == 0:
                 raise Conflict("name")
             connection.execute(_EPOCH)
+            for item in () if items is None else items(made):
+                connection.execute(*positional(store_statement(item)))
             if notes is not None:
                 rows.append_notes(connection, notes(made))
             return made

@@ -38,7 +38,7 @@ class NewSetupLink(Body):
 
     connection: Annotated[str | None, Field(min_length=1, max_length=100)] = None
     """The id or the name of the connection to set up. Null for `default`."""
-    provider: Annotated[str | None, OneOf(PROVIDERS)] = None
+    provider: Annotated[str, OneOf(PROVIDERS)] | None = None
     """The identity provider. Null to let the page ask for it."""
     expires_in_days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = 7
     """How long the link works."""
