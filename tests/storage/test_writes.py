@@ -264,6 +264,29 @@ def test_taken_key_is_decided_again_with_a_new_id(bench, workspace):
         write(bench, workspace, None, lambda _: made(user("c"), 1, first.id))
 
 
+def test_one_taken_key_among_writes_together_fails_only_its_own_write(bench, workspace):
+    first = create(bench, workspace, user("a"))
+    ids = iter([first.id])
+    decisions = [
+        lambda _: made(user("b")),
+        lambda _: made(user("c"), 1, next(ids, None)),
+        lambda _: made(user("d")),
+        lambda _: made(user("e"), 1, first.id),
+        lambda _: made(user("f")),
+    ]
+
+    async def together():
+        origin = ChangeOrigin("actor", "request", NOW)
+        writes = [Write(workspace.id, "User", None, decide, origin) for decide in decisions]
+        return await asyncio.gather(*map(bench.storage.write, writes), return_exceptions=True)
+
+    answers = bench.run(together())
+    assert [isinstance(answer, KeyTaken) for answer in answers] == [False] * 3 + [True, False]
+    assert total(bench, workspace) == 5
+    found = bench.run(bench.storage.changes(workspace.id, 0, 100))
+    assert len(found) == 5
+
+
 def test_concurrent_changes_of_one_resource_all_take_effect(bench, workspace):
     stored = create(bench, workspace, user("a", title="0"))
 

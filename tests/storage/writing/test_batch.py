@@ -33,7 +33,7 @@ class Database:
     def owner(self, value):
         return self.owners.get(value[2])
 
-    def guard_figures(self, write, guard):
+    def guard_figures(self, write, guard, returning):
         return self.figures
 
     def names_are_unique(self):

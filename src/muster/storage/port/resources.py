@@ -237,10 +237,15 @@ class Write:
         Args:
             current: The bytes of the current document; 0 if there is none.
         """
-        return (
-            self.size * _PASSES_TO_STORE + current * (_PASSES_TO_STORE + self.passes)
-            > LONG_DECISION
-        )
+        return self.work(current) > LONG_DECISION
+
+    def work(self, current: int) -> int:
+        """Return the bytes that the decision goes through.
+
+        Args:
+            current: The bytes of the current document; 0 if there is none.
+        """
+        return self.size * _PASSES_TO_STORE + current * (_PASSES_TO_STORE + self.passes)
 
 
 LONG_DECISION = 200_000

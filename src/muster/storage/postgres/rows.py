@@ -18,7 +18,7 @@ Statements name the workspace first, so that the tables can be distributed by it
 
 import functools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -36,7 +36,6 @@ from muster.storage.postgres.connection import Connection
 from muster.storage.writing.batch import Batch, Change, Current, GuardFigures, Value, state_of
 from muster.storage.writing.steps import MANY_ENTRIES, Statements, has_many_entries, steps
 
-_ATTEMPTS = 20
 _CURRENT = f"""
 SELECT r.type, r.id, r.version, convert_to(r.document, 'UTF8'), r.display,
     CASE WHEN r.grouped THEN ({members.direct('r."key"')}) END, r.connection
@@ -168,7 +167,10 @@ class _Facts:
             self.unknown.add(value)
         return self._owners.get(value)
 
-    def guard_figures(self, write: Write, guard: Guard) -> GuardFigures | None:
+    def guard_figures(
+        self, write: Write, guard: Guard, returning: Collection[int]
+    ) -> GuardFigures | None:
+        del returning  # `read_unknown` gets those of the whole batch
         figures = self._figures.get(guard.reset)
         if figures is None and self.guarded is None:
             self.guarded = (write, guard)
@@ -330,25 +332,7 @@ def _decide_all(
     facts: _Facts,
 ) -> Decided:
     batch = Batch(workspace, current, facts)
-    outcomes: list[Outcome | Exception] = []
-    for write, delta in writes:
-        if batch.outdates(write):
-            break
-        try:
-            outcomes.append(_decide_with_new_ids(batch, write, delta))
-        except Exception as error:
-            outcomes.append(error)
-    return batch, outcomes
-
-
-def _decide_with_new_ids(batch: Batch, write: Write, delta: MemberDelta | None) -> Outcome:
-    """Decide a write, again with another id if the generated key is taken."""
-    for _ in range(_ATTEMPTS):
-        try:
-            return batch.decide(write, delta)
-        except KeyTaken:
-            continue
-    raise KeyTaken
+    return batch, batch.decide_all(writes)
 
 
 async def names_are_unique(connection: Connection, workspace: int) -> bool:

@@ -463,7 +463,9 @@ class SqliteStorage(SqliteAccounts):
             )
         )
         return await self._writer.write(
-            lambda connection: rows.carry_out(connection, write, inline=not large), large
+            lambda connection: rows.carry_out(connection, write, inline=not large),
+            large,
+            write if edit is None and not large else None,
         )
 
     async def rehearse(self, write: Write) -> Outcome:

@@ -1,16 +1,20 @@
-"""Stores writes on SQLite, one at a time.
+"""Stores writes on SQLite.
 
-`storage/writing/batch.py` decides each write, in a batch of its own: a read costs no round trip
-here, and the event loop serves reads between two writes (`writer.py`). This module reads the state
-and the facts that a decision needs, and executes the statements that store its effect.
+`storage/writing/batch.py` decides writes: those that wait together in one batch, so that their
+effect takes one statement of each kind. This module reads the state and the facts that decisions
+need, and executes the statements that store their effect.
+
+A write with a member edit is a batch of its own, because its effect depends on the members that the
+writes before it stored. So is a long one, which runs on a thread (`writer.py`).
 
 A refused write has changed nothing, so the transaction need not start over. All checks come before
 the first change but one: a generated key may be taken. The row of a new resource is inserted before
-its other rows, so a write whose key is taken has changed nothing either, and is decided again.
+its other rows, so a write alone whose key is taken has changed nothing, and is decided again. If
+that happens to writes together, the writer starts over with each alone.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from muster.storage.audit.chain import HASHED_COLUMNS, link
@@ -20,7 +24,7 @@ from muster.storage.ids import key_of
 from muster.storage.port.changes import ChangeOrigin, Note
 from muster.storage.port.errors import KeyTaken
 from muster.storage.port.members import GROUP, MemberDelta
-from muster.storage.port.resources import Guard, Outcome, Put, Stored, Write
+from muster.storage.port.resources import LONG_DECISION, Guard, Outcome, Put, Stored, Write
 from muster.storage.records.columns import note_row
 from muster.storage.sqlite import members
 from muster.storage.writing.batch import Batch, Current, GuardFigures, Value, creation
@@ -93,6 +97,9 @@ DELETED = (
     ' ON r.workspace = d.workspace AND r."key" = d."key" WHERE d.workspace = ? AND d.time >= ?'
 )
 """Counts those of DEPROVISIONED who do not exist any more."""
+_AMONG_DEPROVISIONED = (
+    'SELECT "key" FROM deprovisionings WHERE workspace = ? AND time >= ? AND "key" = ? LIMIT 1'
+)
 _USERS = "SELECT total FROM counts WHERE workspace = ? AND type = ?"
 _SETTINGS = unique_display_names.SETTINGS.replace("$1", "?")
 
@@ -120,7 +127,7 @@ class _Facts:
         row = self._connection.execute(_OWNER, (self._workspace, *value)).fetchone()
         return None if row is None else row[0]
 
-    def guard_figures(self, write: Write, guard: Guard) -> GuardFigures:
+    def guard_figures(self, write: Write, guard: Guard, returning: Collection[int]) -> GuardFigures:
         window = (self._workspace, guard.counts_from)
         done = self._connection.execute(DEPROVISIONED, window).fetchone()[0]
         found = self._connection.execute(_USERS, (self._workspace, write.type)).fetchone()
@@ -128,7 +135,11 @@ class _Facts:
         gone = 0
         if guard.depends_on_gone(users, done):
             gone = self._connection.execute(DELETED, window).fetchone()[0]
-        return GuardFigures(users, done, gone)
+        among = (
+            self._connection.execute(_AMONG_DEPROVISIONED, (*window, key)).fetchone()
+            for key in returning
+        )
+        return GuardFigures(users, done, gone, frozenset(row[0] for row in among if row))
 
     def names_are_unique(self) -> bool:
         return names_are_unique(self._connection, self._workspace)
@@ -164,6 +175,44 @@ def carry_out(connection: sqlite3.Connection, write: Write, inline: bool = False
             _touch_groups(connection, batch)
         return outcome
     raise KeyTaken
+
+
+def carry_out_all(
+    connection: sqlite3.Connection, writes: Sequence[Write]
+) -> list[Outcome | Exception]:
+    """Decide and store writes to one workspace together, in the event loop.
+
+    None of them may have a member edit.
+
+    Returns:
+        The outcome or the error of each of the first writes. The others need another call: these
+        have outdated the state that they would see, or all of them take too long together. It is
+        empty if the first takes too long by itself.
+
+    Raises:
+        KeyTaken: Another process has used a generated key; some rows may be stored.
+    """
+    workspace = writes[0].workspace
+    current: dict[int, Current] = {}
+    work = 0
+    taken: list[tuple[Write, MemberDelta | None]] = []
+    for write in writes:
+        found = None if write.id is None else _read(connection, workspace, write.type, write.id)
+        if found is not None:
+            current[found.key] = found
+        work += write.work(0 if found is None else len(found.stored.document))
+        if work > LONG_DECISION:
+            break
+        taken.append((write, None))
+    batch = Batch(workspace, current, _Facts(connection, workspace))
+    outcomes = batch.decide_all(taken)
+    for outcome in outcomes:
+        if isinstance(outcome, sqlite3.DatabaseError):
+            raise outcome  # of a look-up: it is no error of that write
+    _store(connection, batch)
+    if batch.touches:
+        _touch_groups(connection, batch)
+    return outcomes
 
 
 def _read(

@@ -7,18 +7,18 @@ MAX_BATCH, and all of them are answered after its COMMIT.
 **A write that fails** must undo its own changes and leave those of the others. A savepoint per
 write would do, but SQLite then copies every page that the write changes: 25 µs of the 120 µs of a
 POST. Most failures occur before anything has changed (`rows.py`), and need no undoing. So the
-transaction runs without savepoints. If a write fails after it has changed something, the
-transaction is rolled back and starts over with a savepoint for each write. Decisions are therefore
-pure: they may run twice.
+transaction runs without savepoints. If a write fails after it has changed something, or writes that
+are stored together fail, the transaction is rolled back and starts over: each write by itself, with
+a savepoint. Decisions are therefore pure: they may run twice.
 
 **An error of SQLite itself** (a full disk, for example) fails the whole transaction, and every
 write in it gets the error.
 
-**Threads.** Statements run in the event loop, one write at a time, and the loop serves reads
-between two writes. A writer thread halved the rate, because two threads compete for the interpreter
-lock. Only calls that may wait for the disk or a lock run on a thread (BEGIN, COMMIT, checkpoints),
-and writes that would keep the loop busy: those marked `large`, and those that raise OnThread once
-they know the size of the current document.
+**Threads.** Statements run in the event loop, a few writes at a time (`_TOGETHER`), and the loop
+serves reads in between. A writer thread halved the rate, because two threads compete for the
+interpreter lock. Only calls that may wait for the disk or a lock run on a thread (BEGIN, COMMIT,
+checkpoints), and writes that would keep the loop busy: those marked `large`, and those that raise
+OnThread once they know the size of the current document.
 
 **The log.** SQLite's write-ahead log restarts from its beginning only at a moment when no reader
 uses it. With shared snapshots some reader nearly always does, so the writer looks at the log every
@@ -34,9 +34,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from muster.storage.port.errors import StatementRejected, StorageError, copy_exception
+from muster.storage.port.errors import (
+    KeyTaken,
+    StatementRejected,
+    StorageError,
+    copy_exception,
+)
+from muster.storage.port.resources import Write
 from muster.storage.sqlite.connection import begin, translate
-from muster.storage.sqlite.rows import OnThread
+from muster.storage.sqlite.rows import OnThread, carry_out_all
 
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
@@ -44,6 +50,8 @@ MAX_BATCH = 128
 """The most writes in one transaction."""
 MAX_WAITING = 10_000
 """The most writes that wait."""
+_TOGETHER = 16
+"""The most writes that are stored together: reads wait for about a millisecond."""
 _COMMITS_BETWEEN = 64
 """Commits between two looks at the length of the write-ahead log."""
 _LOG_PAGES = 4_000
@@ -53,16 +61,34 @@ _log = logging.getLogger(__name__)
 
 
 class _Waiting:
-    """A job, its result, and the future that its caller waits for."""
+    """A job, its result, and the future that its caller waits for.
 
-    __slots__ = ("answer", "error", "future", "job", "large")
+    Attributes:
+        write: The write that the job carries out, if it may share a batch.
+    """
 
-    def __init__(self, job: Job[Any], future: "asyncio.Future[Any]", large: bool) -> None:
+    __slots__ = ("answer", "error", "future", "job", "large", "write")
+
+    def __init__(
+        self,
+        job: Job[Any],
+        future: "asyncio.Future[Any]",
+        large: bool,
+        write: Write | None = None,
+    ) -> None:
         self.job = job
         self.future = future
         self.large = large
+        self.write = write
         self.answer: object = None
         self.error: BaseException | None = None
+
+    def note(self, answer: object) -> None:
+        """Note the result or the error of the job."""
+        if isinstance(answer, Exception):
+            self.error = answer
+        else:
+            self.answer = answer
 
 
 class SqliteWriter:
@@ -97,13 +123,15 @@ class SqliteWriter:
         """The number of jobs that wait."""
         return len(self._waiting)
 
-    async def write(self, job: Job[T], large: bool = False) -> T:
+    async def write(self, job: Job[T], large: bool = False, write: Write | None = None) -> T:
         """Run a job, and return its result after its transaction is committed.
 
         Args:
             job: Called with the connection, possibly twice. If it raises, its changes are undone
                 and the error is raised here.
             large: The job takes long and runs on the thread.
+            write: The write that the job carries out, if it may be carried out together with
+                others instead.
 
         Raises:
             StorageError: Too many writes are waiting, or the engine cannot answer.
@@ -113,7 +141,7 @@ class SqliteWriter:
                 f"Too many writes are waiting (at most {MAX_WAITING:,}). Retry later."
             )
         future: asyncio.Future[T] = self._loop.create_future()
-        self._waiting.append(_Waiting(job, future, large))
+        self._waiting.append(_Waiting(job, future, large, write))
         if self._running is None:
             self._running = self._loop.create_task(self._run())
         return await future
@@ -150,12 +178,13 @@ class SqliteWriter:
         await self._begin()
         savepoints = False
         while True:
-            if not await self._run_job(batch[-1], savepoints):
+            alone = savepoints or batch[-1].write is None
+            if not (await self._run_job(batch[-1], savepoints) if alone else self._store(batch)):
                 savepoints = True
                 await self._restart_with_savepoints(batch)
             if not self._waiting or len(batch) >= MAX_BATCH:
                 break
-            # Serve reads between two writes.
+            # Serve reads between two runs.
             await asyncio.sleep(0)
             batch.append(self._waiting.popleft())
         await self._execute("COMMIT")
@@ -218,6 +247,37 @@ class SqliteWriter:
             self._connection.execute("ROLLBACK TO job")
         if savepoint:
             self._connection.execute("RELEASE job")
+        return True
+
+    def _store(self, batch: list[_Waiting]) -> bool:
+        """Carry out the last write of a transaction, together with those that wait after it.
+
+        Returns:
+            False if this failed and changes remain; `batch` has all of them.
+        """
+        start = len(batch) - 1
+        room = min(_TOGETHER, MAX_BATCH - start)
+        writes = [write for waiting in batch[start:] if (write := waiting.write) is not None]
+        while self._waiting and len(writes) < room:
+            write = self._waiting[0].write
+            if write is None or write.workspace != writes[0].workspace:
+                break
+            writes.append(write)
+            batch.append(self._waiting.popleft())
+        try:
+            answers = carry_out_all(self._connection, writes)
+        except sqlite3.DatabaseError as error:
+            if not isinstance(translate(error), StatementRejected):
+                raise
+            return False
+        except KeyTaken:
+            return False
+        for waiting, answer in zip(batch[start:], answers, strict=False):
+            waiting.note(answer)
+        if not answers:
+            batch[start].write = None  # it takes long, and runs alone
+        self._waiting.extendleft(reversed(batch[start + len(answers) :]))
+        del batch[start + len(answers) :]
         return True
 
     async def _restart_with_savepoints(self, batch: list[_Waiting]) -> None:

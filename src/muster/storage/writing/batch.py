@@ -16,12 +16,12 @@ This is the one place that defines the effect of a write: conflicts, the guard, 
 Then the groups of renamed and deleted members are touched: a second batch of the writes that
 `Batch.touching` returns, decided and stored likewise.
 
-SQLite decides one write at a time, because its reads cost no round trip. PostgreSQL decides all
-writes that wait, so that a batch of any size takes one statement of each kind. Decisions are pure,
-and nobody else writes to the workspace meanwhile: the transaction has its lock.
+Both engines decide the writes that wait together, so that a batch of any size takes one statement
+of each kind. Decisions are pure, and nobody else writes to the workspace meanwhile: the transaction
+has its lock.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -40,6 +40,7 @@ Value = tuple[str, str, str]
 Change = tuple[str, str, str, str, str, str, int, str, str | None, str, str | None]
 """A row of `changes`: the values of HASHED_COLUMNS, and the owner."""
 _NOTHING = Lookups()
+_ATTEMPTS = 20
 _TOTALS = {"create": 1, "delete": -1}
 """The difference that an action makes to the number of resources."""
 
@@ -87,8 +88,14 @@ class Facts(Protocol):
     def owner(self, value: Value) -> int | None:
         """Return the key of the resource that had a unique value before the batch, or None."""
 
-    def guard_figures(self, write: Write, guard: Guard) -> GuardFigures | None:
-        """Return the guard's figures; None to skip the guard and decide the batch again."""
+    def guard_figures(
+        self, write: Write, guard: Guard, returning: Collection[int]
+    ) -> GuardFigures | None:
+        """Return the guard's figures; None to skip the guard and decide the batch again.
+
+        Args:
+            returning: The keys of users who regain access in the batch.
+        """
 
     def names_are_unique(self) -> bool:
         """Tell whether the workspace demands unique group names."""
@@ -220,6 +227,33 @@ class Batch:
             self._deprovision(write, row.key)
         return outcome
 
+    def decide_all(
+        self, writes: Iterable[tuple[Write, MemberDelta | None]]
+    ) -> list[Outcome | Exception]:
+        """Decide writes in order, up to one whose state the batch has outdated.
+
+        Returns:
+            The outcome or the error of each write that was decided.
+        """
+        outcomes: list[Outcome | Exception] = []
+        for write, delta in writes:
+            if self.outdates(write):
+                break
+            try:
+                outcomes.append(self._decide_with_new_ids(write, delta))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
+
+    def _decide_with_new_ids(self, write: Write, delta: MemberDelta | None) -> Outcome:
+        """Decide a write, again with another id if the generated key is taken."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self.decide(write, delta)
+            except KeyTaken:
+                continue
+        raise KeyTaken
+
     def outdates(self, write: Write) -> bool:
         """Tell whether the batch has outdated the state that a write would see.
 
@@ -290,7 +324,7 @@ class Batch:
         guard = write.guard
         if guard is None or not guard.holds:
             return
-        figures = self._facts.guard_figures(write, guard)
+        figures = self._facts.guard_figures(write, guard, self.reprovisioned)
         if figures is None:
             return
         # The figures are from before the batch; its own writes are added.
