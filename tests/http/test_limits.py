@@ -1255,12 +1255,24 @@ def test_so_many_answers_are_sent_in_pieces_and_no_more(here, monkeypatch, limit
     )
 
 
-SESSIONS = "requests with a session of the console, in all and per administrator"
+CHECKS = "requests of the console whose session is being checked, in all and from one address"
 
 
-@covers(SESSIONS)
-@pytest.mark.parametrize(("limit", "own"), [(400, False), (32, True)])
-def test_so_many_requests_with_a_session_are_in_flight_and_no_more(here, limit, own):
+@covers(CHECKS)
+@pytest.mark.parametrize(("limit", "own"), [(200, False), (32, True)])
+def test_so_many_sessions_are_checked_at_a_time_and_no_more(here, limit, own):
+    def fill(number):
+        return taken(
+            here.app.service.checks, number, lambda n: "127.0.0.1" if own else f"192.0.2.{n}"
+        )
+
+    check_places(
+        ROWS[CHECKS], limit, lambda: here.ask("GET", "/sign-in"), fill, f"{limit} requests"
+    )
+
+
+def session_of(here):
+    """Sign a new administrator in, and return them with the cookie of the session."""
     origin = ChangeOrigin("test", "r", "2026-01-01T00:00:00.000Z", "127.0.0.1")
     administrators = here.app.administrators
     address = name("admin")
@@ -1268,9 +1280,50 @@ def test_so_many_requests_with_a_session_are_in_flight_and_no_more(here, limit, 
         administrators.create(address, "correct horse battery", all_permissions(), origin)
     )
     token = here.runner.run(administrators.begin(admin, origin, "", admin))
+    return admin, {"cookie": f"muster_session={token}"}
+
+
+@pytest.mark.parametrize("cookie", ["", "muster_session=unknown"])
+def test_slow_forms_without_a_session_keep_out_no_administrator_at_the_same_address(here, cookie):
+    """An unknown session counts as none; slow forms end at MUSTER_FORM_SECONDS elsewhere."""
+    _, session = session_of(here)
+    service = here.app.service
+    form = {"content-type": "application/x-www-form-urlencoded", "cookie": cookie}
+
+    async def beside_slow_forms():
+        slow = [
+            asyncio.create_task(
+                Slow(here, "POST", "/sign-in", b"a=", body_seconds=60, headers=form).run()
+            )
+            for _ in range(40)
+        ]
+        while service.anonymous.inside + sum(task.done() for task in slow) < 40:
+            await asyncio.sleep(0)
+        inside = service.anonymous.inside, service.checks.inside
+        answers = [
+            await here._client.get("/account", headers=headers)
+            for headers in (session, {"cookie": cookie})
+        ]
+        refused = [(await task).status_code for task in slow if task.done()]
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return inside, [answer.status_code for answer in answers], refused
+
+    assert here.runner.run(beside_slow_forms()) == ((32, 0), [200, 503], [503] * 8)
+    assert service.anonymous.inside == 0
+
+
+SESSIONS = "requests with a session of the console, in all and per administrator"
+
+
+@covers(SESSIONS)
+@pytest.mark.parametrize(("limit", "own"), [(400, False), (32, True)])
+def test_so_many_requests_with_a_session_are_in_flight_and_no_more(here, limit, own):
+    admin, session = session_of(here)
 
     def ask():
-        return here.ask("GET", "/account", headers={"cookie": f"muster_session={token}"})
+        return here.ask("GET", "/account", headers=session)
 
     def fill(number):
         return taken(here.app.service.sessions, number, lambda n: admin.id if own else f"other {n}")

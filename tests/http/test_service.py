@@ -300,7 +300,7 @@ def test_a_page_that_is_open_needs_neither_key_nor_place():
     full = answer(made, request("/sign-in", headers={}))
     assert (full.status, b"MUSTER_MAX_ANONYMOUS" in full.body) == (503, True)
     assert answer(made, request("/healthz", "POST", {})).status == 405
-    assert made.degraded() == [made.anonymous.full]
+    assert made.degraded() == [made.checks.full, made.anonymous.full]
 
 
 def test_requests_with_a_key_have_so_many_places():
@@ -331,21 +331,30 @@ def test_requests_with_a_key_have_so_many_places():
     assert (unknown.status, others) == (401, [200] * 4)
 
 
-def test_a_session_moves_to_a_place_of_its_own():
+def test_a_request_of_the_console_moves_to_the_place_that_its_session_decides():
     async def run():
         parts = Parts()
         made = service(parts, max_anonymous=1)
 
+        def places():
+            return made.checks.inside, made.anonymous.inside, made.sessions.inside
+
         async def sign_in(asked):
-            asked.signed_in("ann")
-            assert (made.anonymous.inside, made.sessions.inside) == (0, 1)
+            assert places() == (1, 0, 0)
+            if asked.path == "/account":
+                asked.signed_in("ann")
+                assert places() == (0, 0, 1)
+            else:
+                asked.signed_out()
+                assert places() == (0, 1, 0)
             return Response(200)
 
         parts.answer = sign_in
-        asked = request("/account", headers={})
-        await made.answer(asked)
-        assert asked.administrator == "ann"
-        assert (made.anonymous.inside, made.sessions.inside) == (0, 0)
+        for path, administrator in (("/account", "ann"), ("/sign-in", "")):
+            asked = request(path, headers={})
+            assert (await made.answer(asked)).status == 200
+            assert asked.administrator == administrator
+            assert places() == (0, 0, 0)
 
     asyncio.run(run())
 

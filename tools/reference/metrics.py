@@ -26,8 +26,9 @@ _LABELS: Mapping[str, str] = {
     "workspace": f"The name of the workspace; `{OTHER}` beyond the first {MAX_WORKSPACES} that a"
     " worker has seen. Only with the token.",
     "connection": "The name of the connection. Only with the token.",
-    "kind": "The budget: `anonymous` for requests without a key or a session, `session` for"
-    " requests of the console, `stream` for answers that are sent in pieces.",
+    "kind": "The budget: `check` for requests of the console whose session is being checked,"
+    " `anonymous` for requests without a key or a session, `session` for requests of the console,"
+    " `stream` for answers that are sent in pieces.",
     "le": "The upper bound of a bucket of a histogram.",
     "version": "The version of muster.",
 }

@@ -145,6 +145,8 @@ class Site:
         visit.session = await self._administrators.session(token) if token else None
         if visit.session is not None:
             request.signed_in(visit.session.admin.id)
+        else:
+            request.signed_out()
         visit.csrf = (
             visit.session.csrf if visit.session is not None else visit.cookie(FORM_COOKIE) or ""
         )

@@ -77,6 +77,17 @@ class Load:
     max_anonymous_by_address: int = 32
     form_seconds: float = 10.0
 
+    def checks(self) -> Budget:
+        """Return the budget of requests whose session is being looked up."""
+        return Budget(
+            self.max_anonymous,
+            self.max_anonymous_by_address,
+            f"the sessions of {self.max_anonymous} requests are being checked"
+            " (MUSTER_MAX_ANONYMOUS)",
+            f"the sessions of {self.max_anonymous_by_address} requests from this address are being"
+            " checked (MUSTER_MAX_ANONYMOUS_BY_ADDRESS)",
+        )
+
     def anonymous(self) -> Budget:
         """Return the budget of requests without a key or session."""
         return Budget(
@@ -153,7 +164,7 @@ class Service:
         self._attributed = (0, 0)
         """The current second, and the requests without a valid key looked up in it."""
         self._waits = Waits()
-        self.anonymous = load.anonymous()
+        self.checks, self.anonymous = load.checks(), load.anonymous()
         self.sessions = Budget(
             _SESSIONS,
             _OF_ONE,
@@ -363,7 +374,12 @@ class Service:
     @property
     def budgets(self) -> dict[str, Budget]:
         """Return the budgets of requests without a key, by their names in the metrics."""
-        return {"anonymous": self.anonymous, "session": self.sessions, "stream": self.streams}
+        return {
+            "check": self.checks,
+            "anonymous": self.anonymous,
+            "session": self.sessions,
+            "stream": self.streams,
+        }
 
     def overloaded(self) -> str | None:
         """Return the reason why requests with a key are rejected now, or None."""
@@ -453,16 +469,25 @@ class Service:
             self._unkeyed -= 1
 
     async def _answer_site(self, request: Request) -> Response:
-        """Answer a request to the console, in an anonymous place until a session is found."""
+        """Answer a request to the console.
+
+        Its place until its session is checked is one that no slow client can hold: the check reads
+        the database, and nothing from the client. Slow forms without a session therefore never
+        keep out an administrator at the same address.
+        """
         request.operation = "console"
-        seat = self.anonymous.enter(network_of(request.address))
+        network = network_of(request.address)
+        seat = self.checks.enter(network)
         request.read = _within(request.read, self.load.form_seconds)
 
         def signed_in(administrator: str) -> None:
             request.administrator = administrator
             seat.move(self.sessions, administrator)
 
-        request.signed_in = signed_in
+        def signed_out() -> None:
+            seat.move(self.anonymous, network)
+
+        request.signed_in, request.signed_out = signed_in, signed_out
         try:
             return await self._site(request)
         finally:

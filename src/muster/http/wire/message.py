@@ -30,7 +30,7 @@ async def _never() -> None:
     await asyncio.Event().wait()
 
 
-def _nothing(_: str) -> None:
+def _nothing(*_: str) -> None:
     """Do nothing."""
 
 
@@ -60,7 +60,9 @@ class Request:
         grant: The access that the API key grants.
         gone: Returns once the client has closed the connection.
         waits: Registers waiting requests with a key.
-        signed_in: Called with the administrator's id once a session is known.
+        signed_in: Called with the administrator's id once a session is known, before the body is
+            read.
+        signed_out: Called instead of it once the request is known to have no session.
         administrator: The id of the signed-in administrator.
         too_long: Whether the headers exceed the limits; none is available then.
     """
@@ -85,6 +87,7 @@ class Request:
     gone: Callable[[], Awaitable[None]] = _never
     waits: Waits | None = None
     signed_in: Callable[[str], None] = _nothing
+    signed_out: Callable[[], None] = _nothing
     administrator: str = ""
     too_long: bool = False
 
