@@ -1,5 +1,7 @@
 """Names and settings of a workspace change together, on the present state, or not at all."""
 
+import contextlib
+
 import pytest
 
 from muster.access.settings import WorkspaceSettings
@@ -46,6 +48,31 @@ def test_all_parts_are_stored_and_recorded_in_one_transaction(bench, change, mon
     assert notes(bench, INSTALLATION)[-2:] == acts
     assert change(changed, name, "Acme", {"guard_share": 1}) == changed
     assert len(calls) == 1  # nothing has changed
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["checked", "lost to another rename"])
+def test_only_the_refusal_of_a_name_is_raised_in_its_context(bench, monkeypatch, lost):
+    settings, refused = WorkspaceSettings(bench.storage), []
+
+    @contextlib.contextmanager
+    def naming():
+        try:
+            yield
+        except ScimError as error:
+            refused.append(error.status)
+            raise
+
+    async def unchecked(*_):
+        """Find nothing wrong, as before somebody else takes the name."""
+
+    if lost:
+        monkeypatch.setattr("muster.access.workspaces.check_name", unchecked)
+    made, other = bench.new_workspace(), bench.new_workspace()
+    no_client = NewState(label(), settings={"scim_credentials": "oauth"})
+    for state in (NewState(other.name), no_client):
+        with pytest.raises(ScimError):
+            bench.run(change_workspace(bench.storage, settings, made, state, HERE, naming))
+    assert refused == [409]
 
 
 def test_the_change_is_made_to_the_present_state(bench, change):

@@ -1,6 +1,7 @@
 """Changes the names and the settings of a workspace together: all of them or none."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +37,7 @@ async def change_workspace(
     workspace: Workspace,
     change: NewState,
     origin: ChangeOrigin,
+    naming: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Workspace:
     """Change a workspace in one transaction, retrying if it changes concurrently.
 
@@ -45,6 +47,8 @@ async def change_workspace(
         workspace: The workspace, as it was read.
         change: The change.
         origin: Who makes it.
+        naming: The context in which the new name is refused, so that the caller can say which
+            value of its request an error is about.
 
     Raises:
         ScimError: 400, 403 or 409, as for `rename_workspace` and `WorkspaceSettings.change`.
@@ -59,7 +63,8 @@ async def change_workspace(
             after, changed = await settings.prepare(by, change.settings)
             notes += changed
         if change.name is not None and change.name != before.name:
-            after, former, told = await prepare_rename(accounts, after, change.name, origin)
+            with naming():
+                after, former, told = await prepare_rename(accounts, after, change.name, origin)
             puts.append(former)
             notes += told
         if change.display_name is not None and change.display_name != before.display_name:
@@ -75,6 +80,7 @@ async def change_workspace(
             continue
         except Conflict as conflict:
             if conflict.attribute == "name":
-                raise taken(after.name) from None
+                with naming():
+                    raise taken(after.name) from None
             await settings.check_group_names(by, after)
     raise Outdated

@@ -125,15 +125,6 @@ async def prepare_rename(
     Returns:
         The workspace with its new name, the item that remembers the former one, and the notes.
     """
-    await check_rename(accounts, workspace, name)
-    renamed = replace(workspace, name=name)
-    former = Item(INSTALLATION, FORMER_KIND, workspace.name, {"workspace": workspace.id})
-    values: dict[str, Json] = {"before": {"name": workspace.name}, "after": {"name": name}}
-    return renamed, former, notes_of(renamed, origin, "rename", values)
-
-
-async def check_rename(accounts: Accounts, workspace: Workspace, name: str) -> None:
-    """Check that a workspace can get a name; errors are those of `rename_workspace`."""
     if workspace.name == DEFAULT:
         raise ScimError(
             403,
@@ -143,6 +134,10 @@ async def check_rename(accounts: Accounts, workspace: Workspace, name: str) -> N
     if name == workspace.name:
         raise invalid_value("name: enter a name that differs from the present one")
     await check_name(accounts, name, workspace.id)
+    renamed = replace(workspace, name=name)
+    former = Item(INSTALLATION, FORMER_KIND, workspace.name, {"workspace": workspace.id})
+    values: dict[str, Json] = {"before": {"name": workspace.name}, "after": {"name": name}}
+    return renamed, former, notes_of(renamed, origin, "rename", values)
 
 
 def taken(name: str) -> ScimError:

@@ -96,7 +96,10 @@ def test_names_and_settings_change(platform):
     refused = platform.api.patch(f"/workspaces/{other}", json={"name": new, "guardShare": 1})
     problem(refused, 409)
     assert get(platform, other)["settings"]["guardShare"] == 10
-    problem(platform.api.patch("/workspaces/default", json={"name": label("d")}), 403)
+    assert refused.json()["errors"][0]["pointer"] == "/name"
+    kept = platform.api.patch("/workspaces/default", json={"name": label("d")})
+    problem(kept, 403)
+    assert kept.json()["errors"][0]["pointer"] == "/name"
 
 
 def test_a_change_that_is_refused_in_part_changes_nothing(platform):

@@ -1,5 +1,6 @@
 """/api/v1/platform/workspaces."""
 
+import functools
 from collections.abc import Iterator
 from typing import cast
 
@@ -11,7 +12,7 @@ from muster.access.lifecycle import (
 )
 from muster.access.settings import WorkspaceSettings, shown
 from muster.access.workspace_changes import NewState, change_workspace
-from muster.access.workspaces import check_rename, create_workspace
+from muster.access.workspaces import create_workspace
 from muster.http.management.models.settings import SettingsAnswer
 from muster.http.management.pages import cut, read_cursor
 from muster.http.management.router import created
@@ -170,9 +171,6 @@ class WorkspaceRoutes:
         name, display_name = given.pop("name", None), given.pop("display_name", None)
         with at("/rateLimit"):
             self._settings.check_rate_limit(body.rate_limit)
-        if name is not None and name != workspace.name:
-            with at("/name"):
-                await check_rename(self._accounts, workspace, name)
         shown_name = None if display_name is None else display_name.strip()
         changed = await change_workspace(
             self._accounts,
@@ -180,6 +178,7 @@ class WorkspaceRoutes:
             workspace,
             NewState(name, shown_name, given),
             call.origin,
+            functools.partial(at, "/name"),
         )
         return _answer(200, call, changed)
 
