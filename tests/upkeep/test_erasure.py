@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from muster.upkeep import erasure
 from tests.support.people import group, replace
 from tests.support.tenant import Tenant
 from tests.support.waiting import until
 from tests.upkeep.test_audit_verification import tampered
 from tests.upkeep.test_trimmer import rows, trim, verified
+
+BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
 
 def erase(tenant, resource, *arguments, check=True):
@@ -59,6 +62,31 @@ def test_nothing_of_an_erased_person_is_left_and_others_are(server, fresh):
     )
     assert verified(server).endswith("0 breaks\n")
     assert "nothing is recorded" in erase(fresh, eve, check=False).stderr
+
+
+def test_requests_are_erased_by_all_names_that_a_person_had(fresh, monkeypatch):
+    """Also by the latest of a person with more changes, and names, than one statement takes."""
+    monkeypatch.setattr(erasure, "_CHUNK", 2)
+    monkeypatch.setattr(erasure, "_NAMED", 2)
+    user, stem = fresh.user(), "much.renamed"
+    names = [f"{stem}.{number}@example.com" for number in range(5)]
+    operations = [
+        {"method": "PATCH", "path": f"/Users/{user['id']}", "data": replace("userName", name)}
+        for name in names
+    ]
+    answer = fresh.scim.post("/Bulk", json={"schemas": [BULK], "Operations": operations})
+    assert {item["status"] for item in answer.json()["Operations"]} == {"200"}
+    for name in (names[0], names[-1]):
+        refused = fresh.scim.post("/Users", json={"userName": name, "active": "perhaps"})
+        assert refused.status_code == 400
+    other = fresh.scim.post("/Users", json={"userName": f"{names[-1]}.uk", "active": "perhaps"})
+    assert other.status_code == 400
+    fresh.scim.delete(f"/Users/{user['id']}")
+    fresh.recorded(6)
+    assert erase(fresh, user, "--rehearse").stdout.endswith(" 5 requests would be erased\n")
+    assert erase(fresh, user).stdout.endswith(" 5 requests erased\n")
+    [kept] = fresh.api.get("/requests").json()["items"]
+    assert f"{names[-1]}.uk" in fresh.api.get(f"/requests/{kept['number']}").text
 
 
 def test_the_feed_tells_of_the_deletion_once_more(fresh):

@@ -13,7 +13,7 @@ consumer that has not come to the rows yet.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -33,12 +33,18 @@ from muster.storage.repair.derived import bound
 from muster.upkeep.trimmer import last_sent_by_all
 
 _CHUNK = 500
-"""Rows that one note records and one transaction deletes."""
+"""Rows that one note records and one transaction deletes, and documents read at once."""
+_NAMED = 50
+"""Names that one statement looks for: SQLite limits the depth of a condition."""
 _EXISTS = 'SELECT id FROM resources WHERE workspace = $1 AND "key" = $2'
 _OF_RESOURCE = f"workspace = $1 AND id = $2 AND action <> '{FORGET}'"
 _ROWS = (
-    f"SELECT sequence, chain, type, document FROM changes WHERE {_OF_RESOURCE}"  # noqa: S608 (constants)
-    f" ORDER BY sequence LIMIT {_CHUNK}"
+    f"SELECT sequence, chain, type FROM changes WHERE {_OF_RESOURCE}"  # noqa: S608 (constants)
+    " ORDER BY sequence LIMIT $3"
+)
+_DOCUMENTS = (
+    f"SELECT sequence, document FROM changes WHERE {_OF_RESOURCE} AND sequence > $3"  # noqa: S608 (constants)
+    " ORDER BY sequence LIMIT $4"
 )
 _COUNT = f"SELECT count(*), max(sequence) FROM changes WHERE {_OF_RESOURCE}"  # noqa: S608 (constants)
 _PREVIOUS = (
@@ -85,8 +91,7 @@ async def erase(storage: Storage, workspace: int, resource_id: str, rehearse: bo
     if any(row[0] == resource_id for row in found):
         raise CannotErase(f"{resource_id} still exists. Delete it first, at the source too")
     changes, last = (await storage.query(bound(_COUNT, workspace, resource_id)))[0]
-    known = await storage.query(bound(_ROWS, workspace, resource_id))
-    names = _names([row[3] for row in known])
+    names = await _former_names(storage, workspace, resource_id)
     requests = await _count_requests(storage, workspace, resource_id, names)
     if not changes and not requests:
         raise CannotErase(f"nothing is recorded of {resource_id} in this workspace")
@@ -96,13 +101,14 @@ async def erase(storage: Storage, workspace: int, resource_id: str, rehearse: bo
             " webhook, and try again"
         )
     if not rehearse:
-        await _erase_changes(storage, workspace, resource_id)
+        # The requests first: the names by which they are found are in the changes.
         await _erase_requests(storage, workspace, resource_id, names)
+        await _erase_changes(storage, workspace, resource_id)
     return Erased(changes, requests)
 
 
 async def _erase_changes(storage: Storage, workspace: int, resource_id: str) -> None:
-    while rows := await storage.query(bound(_ROWS, workspace, resource_id)):
+    while rows := await storage.query(bound(_ROWS, workspace, resource_id, _CHUNK)):
         gaps = await _gaps(storage, workspace, rows)
         kind = rows[0][2]
         origin = ChangeOrigin("command", "", timestamp())
@@ -145,6 +151,17 @@ def _bytes(text: str | None) -> bytes | None:
     return None if text is None else bytes.fromhex(text)
 
 
+async def _former_names(storage: Storage, workspace: int, resource_id: str) -> list[str]:
+    """Return the user names and e-mail addresses that a resource has had."""
+    found, after = set[str](), 0
+    while rows := await storage.query(
+        bound(_DOCUMENTS, workspace, resource_id, after, _CHUNK),
+    ):
+        found |= _names([row[1] for row in rows])
+        after = rows[-1][0]
+    return sorted(found)
+
+
 def _names(documents: Sequence[str | bytes]) -> set[str]:
     """Return the user names and e-mail addresses in former documents of a resource."""
     found: set[Json] = set()
@@ -161,24 +178,32 @@ def _names(documents: Sequence[str | bytes]) -> set[str]:
 
 
 async def _count_requests(
-    storage: Storage, workspace: int, resource_id: str, names: set[str]
+    storage: Storage, workspace: int, resource_id: str, names: Sequence[str]
 ) -> int:
-    bind = Binder()
-    condition = _mention(bind, workspace, resource_id, names)
-    counted = bind.statement(f"SELECT count(*) FROM requests WHERE {condition}")  # noqa: S608 (parameters)
-    return int((await storage.query(counted))[0][0])
+    found = set[int]()
+    for statement in _mentioning("SELECT number", workspace, resource_id, names):
+        found.update(row[0] for row in await storage.query(statement))
+    return len(found)
 
 
 async def _erase_requests(
-    storage: Storage, workspace: int, resource_id: str, names: set[str]
+    storage: Storage, workspace: int, resource_id: str, names: Sequence[str]
 ) -> None:
-    bind = Binder()
-    condition = _mention(bind, workspace, resource_id, names)
-    drop: Statement = bind.statement(f"DELETE FROM requests WHERE {condition}")  # noqa: S608 (parameters)
-    await storage.transact(workspace, [drop])
+    drops = list(_mentioning("DELETE", workspace, resource_id, names))
+    await storage.transact(workspace, drops)
 
 
-def _mention(bind: Binder, workspace: int, resource_id: str, names: set[str]) -> str:
+def _mentioning(
+    verb: str, workspace: int, resource_id: str, names: Sequence[str]
+) -> Iterator[Statement]:
+    """Yield the statements on the requests that mention a resource, some of its names in each."""
+    for start in range(0, max(1, len(names)), _NAMED):
+        bind = Binder()
+        condition = _mention(bind, workspace, resource_id, names[start : start + _NAMED])
+        yield bind.statement(f"{verb} FROM requests WHERE {condition}")
+
+
+def _mention(bind: Binder, workspace: int, resource_id: str, names: Sequence[str]) -> str:
     """Return the condition for requests that mention a resource by its id or one of its names.
 
     A name counts as a whole value, in JSON or in a query, so that a short one matches no other.
