@@ -74,6 +74,17 @@ def figures(page):
     return {title: int(number.replace(",", "")) for title, number in found}
 
 
+def changed(page):
+    """The user, the change and the attributes of each row of the users who change."""
+    rows = re.findall(
+        r'data-label="User"><a href="[^"]+/users/([^"]+)">([^<]*)</a></td>'
+        r'<td data-label="Change"><span[^>]*>([^<]*)</span></td>'
+        r'<td data-label="Attributes">([^<]*)</td>',
+        page.text,
+    )
+    return [tuple(unescape(cell) for cell in row) for row in rows]
+
+
 def problems(page):
     rows = re.findall(
         r'data-label="Line">([^<]*)</td><td data-label="User name">[^<]*</td>'

@@ -21,6 +21,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
@@ -51,21 +52,29 @@ from muster.storage.port.errors import Outdated, StorageError
 from muster.storage.port.resources import Guard, Stored
 from muster.storage.records.leases import Leases
 
-CREATED, UPDATED, UNCHANGED, HELD, REFUSED, PARTLY = (
+CREATED, UPDATED, DEACTIVATED, UNCHANGED, HELD, REFUSED, PARTLY = (
     "created",
     "updated",
+    "deactivated",
     "unchanged",
     "held",
     "refused",
     "partly",
 )
-"""The outcomes of a row. Partly means that it was imported, but for its manager or a group."""
+"""The outcomes of a row.
+
+Partly means that it was imported, but for its manager or a group. Those who are deactivated are
+counted as updated too.
+"""
 _LOOK_SECONDS = 5.0
 _LEASE_SECONDS = 15.0
 """The time for which a process has a run, extended meanwhile; after its death, the pause."""
 _SLICE = 50
 """The rows whose writes wait together."""
 _MOST_ERRORS = 100
+_MOST_CHANGED = 100
+"""The users whom a report names, of those who are deactivated and of the others who change."""
+_MAX_NAME = 100
 _log = logging.getLogger(__name__)
 RegistryOf = Callable[[Workspace], Awaitable[Registry]]
 ProtectedOf = Callable[[int], Awaitable[frozenset[str]]]
@@ -82,6 +91,9 @@ class RowOutcome:
         heading: The heading of the column at fault; empty for none.
         user: The id of the user, if it was imported.
         joins: The names of the groups that they are to join.
+        name: The user name, if they existed before.
+        attributes: The names of their attributes that change.
+        deactivates: Whether they lose access.
     """
 
     kind: str
@@ -89,6 +101,9 @@ class RowOutcome:
     heading: str = ""
     user: str = ""
     joins: Sequence[str] = ()
+    name: str = ""
+    attributes: Sequence[str] = ()
+    deactivates: bool = False
 
 
 class _NotAllowed(Exception):
@@ -295,7 +310,7 @@ class _Run:
         self._enter(place)
         if self._rehearses and self._found.chunk:
             # Its forecast is lost with the process that made it.
-            begun = replace(self._found, chunk=0, counts={}, errors=[])
+            begun = replace(self._found, chunk=0, counts={}, errors=[], changed=[])
             self._found = await self._store.change(self._found, begun)
         first: dict[str, int] = {}
         for chunk in range(self._found.chunks):
@@ -347,18 +362,28 @@ class _Run:
         rows = await self._store.rows(found, found.chunk)
         outcomes = await (self._managers_of(rows) if found.last else self._import(rows))
         counts = dict(found.counts)
-        errors, refused = list(found.errors), []
+        errors, changed_users, refused = list(found.errors), list(found.changed), []
         for (line, cells), outcome in zip(rows, outcomes, strict=True):
             if outcome is None:
                 continue
             if not found.last:
                 counts[outcome.kind] = counts.get(outcome.kind, 0) + 1
+                if outcome.kind == UPDATED:
+                    changed_users.append(_changed_user(line, outcome))
+                    if outcome.deactivates:
+                        counts[DEACTIVATED] = counts.get(DEACTIVATED, 0) + 1
             if outcome.reason:
                 if outcome.kind not in (REFUSED, HELD):
                     counts[PARTLY] = counts.get(PARTLY, 0) + 1
                 refused.append([line, outcome.reason, *cells])
                 errors.append([line, outcome.heading, outcome.reason])
-        changed = replace(found, chunk=found.chunk + 1, counts=counts, errors=errors[:_MOST_ERRORS])
+        changed = replace(
+            found,
+            chunk=found.chunk + 1,
+            counts=counts,
+            errors=errors[:_MOST_ERRORS],
+            changed=_first(changed_users),
+        )
         self._found = await self._store.advance(found, changed, refused)
 
     async def finish(self) -> None:
@@ -438,13 +463,22 @@ class _Run:
         member_of = {fold(str(group.get("display"))) for group in before.get("groups", ())}
         joins = [name for name in values.groups if fold(name) not in member_of]
         wanted = operations(self._kind, before, after)
+        deactivates = policy.deactivates(before, after)
         if wanted:
             await self._patch(directory, self._kind, stored.id, wanted)
-            if self._rehearses and policy.deactivates(before, after) and self._forecast.holds():
+            if self._rehearses and deactivates and self._forecast.holds():
                 reason = "the deprovisioning guard would hold this change"
                 return RowOutcome(HELD, reason, self._mapping.heading_of("active"))
         kind = UPDATED if wanted or joins else UNCHANGED
-        return RowOutcome(kind, user=stored.id, joins=joins)
+        attributes = [_attribute_of(operation["path"]) for operation in wanted]
+        return RowOutcome(
+            kind,
+            user=stored.id,
+            joins=joins,
+            name=str(before["userName"]),
+            attributes=list(dict.fromkeys([*attributes, *(["groups"] if joins else [])])),
+            deactivates=deactivates,
+        )
 
     async def _patch(
         self,
@@ -616,12 +650,30 @@ class _Run:
                     outcome.heading = self._mapping.heading_of("groups")
 
 
+def _attribute_of(path: str) -> str:
+    """Return the name of the attribute of a path, such as name for name.givenName."""
+    return path.rpartition(":")[2].partition(".")[0]
+
+
+def _changed_user(line: int, outcome: RowOutcome) -> list[Any]:
+    """Return the entry of a report for a user who changes; see `Import.changed`."""
+    name, attributes = outcome.name[:_MAX_NAME], list(outcome.attributes)
+    return [line, outcome.user, name, outcome.deactivates, attributes]
+
+
+def _first(changed: Sequence[list[Any]]) -> list[list[Any]]:
+    """Return the first of the users who are deactivated, and the first of the others."""
+    sorts = ([entry for entry in changed if entry[3] is lost] for lost in (True, False))
+    return [entry for sort in sorts for entry in sort[:_MOST_CHANGED]]
+
+
 def _any(_: Stored) -> None:
     """Accept any version."""
 
 
 __all__ = [
     "CREATED",
+    "DEACTIVATED",
     "HELD",
     "PARTLY",
     "REFUSED",

@@ -83,6 +83,9 @@ class Import:
         last: Whether the run is at its second pass, which sets managers.
         counts: The number of rows by outcome.
         errors: The first refusals, each with its line, heading and reason.
+        changed: The first users who were or would be changed, and the first of those who were or
+            would be deactivated, each with the line, the id, the user name, whether they are
+            deactivated, and the names of the attributes that change.
         refused: The number of chunks of refused rows.
         stopped: The reason why a run ended early; empty if it did not.
         finished: The time at which the last run ended; None before.
@@ -109,6 +112,7 @@ class Import:
     last: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     errors: list[list[Any]] = field(default_factory=list)
+    changed: list[list[Any]] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     stopped: str = ""
     finished: str | None = None
@@ -239,6 +243,7 @@ class ImportStore:
             last=False,
             counts={},
             errors=[],
+            changed=[],
             refused=[],
             stopped="",
             finished=None,
