@@ -1,10 +1,18 @@
 """Recognising identity providers by the names of keys and by User-Agents."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from muster.access import connections
-from muster.console.pages.connections import TITLES
 from muster.console.providers import PROVIDERS, of_provider, recognise
+
+_ROOT = Path(__file__).parents[2]
+
+
+def _text(path):
+    return (_ROOT / path).read_text()
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,19 @@ def test_every_provider_has_instructions(name):
     assert bool(provider.signs) == (name != "other")
 
 
-def test_every_provider_of_a_connection_has_a_guide_and_a_title():
+def test_every_provider_of_a_connection_has_a_guide():
     assert set(PROVIDERS) == set(connections.PROVIDERS)
-    assert set(TITLES) == set(connections.PROVIDERS)
+
+
+def test_a_provider_has_one_name_in_the_console_and_in_the_documentation():
+    """The menu of the guides, the heading of each guide and the tiles say the same."""
+    menu = dict(
+        re.findall(r'"([^"]+)" = "how-to/identity-providers/(\w+)\.md"', _text("zensical.toml"))
+    )
+    guides = {name: title for title, name in menu.items() if name != "other"}
+    assert guides == {name: one.title for name, one in PROVIDERS.items() if name != "other"}
+    index = _text("docs/how-to/identity-providers/index.md")
+    for name, title in guides.items():
+        guide = _text(f"docs/how-to/identity-providers/{name}.md")
+        assert guide.startswith(f"# Connect {title}\n")
+        assert f"[{title}]({name}.md)" in index

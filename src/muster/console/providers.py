@@ -447,6 +447,9 @@ PROVIDERS = {
     ),
 }
 
+TITLES = {name: provider.title for name, provider in PROVIDERS.items()}
+"""The display names of the providers, for lists and choices."""
+
 
 def recognise(key_name: str, agent: str) -> str | None:
     """Return the provider that a key name or else a User-Agent identifies, or None."""

@@ -17,6 +17,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.base.outbound import is_absolute_url
 from muster.console.pages.settings import allowlist_of, allowlist_text
+from muster.console.providers import TITLES
 from muster.console.stamps import check_unchanged, seen, stamp_of
 from muster.console.web import PageRoute, Visit
 from muster.http.management.models.connections import (
@@ -36,22 +37,6 @@ from muster.storage.records.requests import RequestFilter, RequestStore
 _LATEST = 10
 _MAX_KEY_NAME = 200
 _OVERLAPS = {"0": 0, "3600": 3600, "86400": 86400, "604800": 604800}
-TITLES = {
-    "okta": "Okta",
-    "entra": "Microsoft Entra ID",
-    "onelogin": "OneLogin",
-    "google": "Google Workspace",
-    "ping": "Ping Identity",
-    "jumpcloud": "JumpCloud",
-    "rippling": "Rippling",
-    "sailpoint": "SailPoint",
-    "keycloak": "Keycloak",
-    "authentik": "authentik",
-    "cyberark": "CyberArk Identity",
-    "workday": "Workday",
-    "other": "Other",
-}
-"""The names of the identity providers."""
 _WORDS: Mapping[object, str] = {
     "rfc7644": "RFC 7644",
     "cortex": "Cortex",

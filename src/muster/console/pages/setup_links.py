@@ -6,7 +6,7 @@ from typing import Any
 from muster.access.connections import PROVIDERS, Connections
 from muster.access.permissions import SCIM, SETTINGS
 from muster.access.setup_links import MAX_DAYS, STEPS, SetupLinks
-from muster.console.pages.connections import TITLES
+from muster.console.providers import TITLES
 from muster.console.web import PageRoute, Visit
 from muster.http.management.models.setup_links import NewSetupLink
 from muster.http.management.setup_links import create_setup_link
