@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from muster.access.permissions import ADMIN, NOTES, PERMISSIONS, READ, SCIM, allows
+from muster.access.permissions import ADMIN, ADMIN_NOTE, NOTES, PERMISSIONS, READ, SCIM, allows
 from muster.console.navigation import GROUPS, MenuPage, current, page_at
 from muster.console.roles import CHOICES
 from muster.console.web import PageRoute
@@ -79,7 +79,7 @@ def _roles() -> str:
 
 def _section(name: str) -> str:
     """Return what a permission opens."""
-    note = NOTES.get(name, "Every permission, and what no other permission opens.")
+    note = NOTES.get(name, ADMIN_NOTE)
     endpoints = [*_scim_rows(name), *_endpoint_rows(name)]
     opened = ", ".join(_pages(name))
     pages = f"Pages of the console: {opened}." if opened else ""

@@ -25,6 +25,8 @@ NOTES = {
     RESTORE: "Restores earlier versions of users and groups, and rolls back the changes of a key.",
 }
 """For each permission, a sentence about the actions that it allows."""
+ADMIN_NOTE = "Every permission, and what no other permission opens."
+"""The sentence about the role that has every permission."""
 _INCLUDED = {READ: SCIM}
 """The permission that includes another, by the included one."""
 

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from muster.access.administrators import Session
 from muster.access.audit_notes import Administrator
 from muster.access.lifecycle import closed_because
-from muster.access.permissions import ADMIN, SCIM, SETTINGS, allows
+from muster.access.permissions import ADMIN, ADMIN_NOTE, NOTES, SCIM, SETTINGS, allows
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console import assets, flashes, navigation
@@ -227,6 +227,11 @@ def _short_path(path: str) -> str:
     return _UUID.sub(r"…\1", path)
 
 
+def _permits(permission: str) -> str:
+    """Return the sentence about what a permission permits."""
+    return ADMIN_NOTE if permission == ADMIN else NOTES.get(permission, "")
+
+
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -249,6 +254,7 @@ _templates.tests["about"] = lambda error, name: (
     re.match(rf"{re.escape(name)}(?!\w)", error) is not None
 )
 _templates.filters["path"] = lambda text: quote(str(text), safe="")
+_templates.filters["permits"] = _permits
 _templates.globals["icon"] = assets.icon
 
 

@@ -1,12 +1,13 @@
 """API keys in the console: access in words, limits, and questions before what cannot be undone."""
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
-from muster.access.permissions import ADMIN, AUDIT, READ, SCIM, SETTINGS
+from muster.access.permissions import ADMIN, AUDIT, NOTES, READ, SCIM, SETTINGS
 from tests.console.browsing import Visitor, invitation, invited
 from tests.support.people import name
 from tests.support.waiting import until
@@ -79,6 +80,19 @@ def test_a_new_key_leads_to_connect_and_is_listed_by_its_purpose(root, fresh):
     assert f'href="/w/{fresh.name}/connect">' in page.text.partition("</section>")[0]
     row = next(row for row in page.text.split("<tr>") if ">k</a>" in row)
     assert re.search(r'data-label="Permissions">([^<]*)', row)[1] == "For an identity provider"
+    assert NOTES[SCIM] in row
+    shown = root.get(f"{path}/{keys(fresh)['k']['id']}").text
+    assert f"<li>{html.escape(SCIM)} <small>{NOTES[SCIM]}</small></li>" in shown
+
+
+@pytest.mark.parametrize(
+    "page", ["/w/{}/keys", "/w/{}/roles", "/w/{}/administrators", "/w/{}/open-id-connector"]
+)
+def test_each_permission_is_explained_beside_its_checkbox(root, fresh, page):
+    shown = html.unescape(root.get(page.format(fresh.name)).text)
+    for permission, note in NOTES.items():
+        label = shown.partition(f'name="permission" value="{permission}"')[2]
+        assert f"> {permission}<br><small>{note}</small></label>" in label[:400]
 
 
 def test_presets_are_those_that_an_administrator_may_grant(server, fresh):

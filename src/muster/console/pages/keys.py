@@ -49,7 +49,7 @@ PRESETS = {
         SCIM,
     ),
     "application": Preset(
-        "For an application: read only",
+        "For an application: users and groups, read only",
         "Reads users, groups, their roles and the feed of changes. Changes nothing.",
         READ,
     ),

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from muster.access.administrators import Administrators
 from muster.access.keys import state_of
-from muster.access.permissions import ADMIN, EDIT_ROLES, NOTES, PERMISSIONS, allows, beyond
+from muster.access.permissions import ADMIN, EDIT_ROLES, PERMISSIONS, allows, beyond
 from muster.access.roles import Role, Roles
 from muster.base import clock
 from muster.console.roles import CHOICES, choice_of
@@ -80,7 +80,7 @@ class RolePages:
             status,
             columns=_columns(roles, holders),
             custom=len(roles) > 1,
-            notes=NOTES,
+            permissions=PERMISSIONS,
             has=lambda column, permission: allows(column.permissions, permission),
             holders=holders[:_LISTED],
             more=max(0, len(holders) - _LISTED),
@@ -109,7 +109,6 @@ class RolePages:
             status,
             role=role,
             typed=visit.text("name") if error and "name" in visit.fields else role.name,
-            notes=NOTES,
             permissions=PERMISSIONS,
             chosen=visit.fields.get("permission", []) if error else role.permissions,
             holders=[holder for holder in holders if holder.key and holder.role == role.name],
