@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from muster.access.administrators import EVERYWHERE
-from muster.access.permissions import ADMIN, AUDIT, IDENTITY_MAPPINGS, PERMISSIONS, RESTORE, SCIM
+from muster.access.permissions import (
+    ADMIN,
+    AUDIT,
+    IDENTITY_MAPPINGS,
+    NOTES,
+    PERMISSIONS,
+    RESTORE,
+    SCIM,
+    SETTINGS,
+)
 
 
 class RoleChoice(NamedTuple):
@@ -35,9 +44,35 @@ CHOICES: Mapping[str, RoleChoice] = {
 """The roles to choose from; others are chosen as permissions."""
 
 
+_CHANGES = (
+    ("users and groups", (SCIM, RESTORE)),
+    ("settings", (SETTINGS,)),
+    ("API keys", (SETTINGS,)),
+    ("other administrators", ()),
+)
+"""What administrators can change, with the permissions that allow it besides Admin."""
+
+
 def role_in_words(roles: Mapping[str, Sequence[str]]) -> str:
     """Return a role by its title, or else its permissions."""
     return "; ".join(dict.fromkeys(map(_title, roles.values())))
+
+
+def allowed_in_words(permissions: Sequence[str]) -> list[str]:
+    """Return a sentence for each thing that a role allows."""
+    if ADMIN in permissions:
+        return [CHOICES["owner"].note]
+    return [note for permission, note in NOTES.items() if permission in permissions]
+
+
+def withheld_in_words(permissions: Sequence[str]) -> str:
+    """Return a sentence about the changes that a role does not allow; empty if it allows all."""
+    if ADMIN in permissions:
+        return ""
+    held = set(permissions)
+    kept = [title for title, enough in _CHANGES if not held.intersection(enough)]
+    listed = " or ".join(filter(None, (", ".join(kept[:-1]), kept[-1])))
+    return f"Cannot change {listed}."
 
 
 def place_in_words(place: str, workspaces: Mapping[str, str]) -> str:

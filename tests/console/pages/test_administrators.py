@@ -7,7 +7,7 @@ import pyotp
 import pytest
 
 from muster.access.administrators import Administrators
-from muster.access.permissions import ADMIN, AUDIT, SCIM
+from muster.access.permissions import ADMIN, AUDIT, NOTES, SCIM
 from muster.access.sign_in_policy import SignInPolicy
 from muster.storage.port.changes import ChangeOrigin
 from tests.console.browsing import PASSWORD, Visitor, invitation, invited
@@ -136,6 +136,18 @@ def test_a_pending_invitation_is_listed_and_revoked(owner, server, fresh):
     assert f"was revoked. Ask Sam ({owner.email}) for a new one" in text_of(over)
     again = owner.post(path)
     assert (again.status_code, "may have been accepted" in again.text) == (404, True)
+
+
+def test_an_invitation_says_what_the_role_may_and_may_not_do(owner, server, fresh):
+    def shown(**role):
+        link, _ = invite(owner, f"/w/{fresh.name}/administrators", **role)
+        return text_of(Visitor(server).get(link.removeprefix(server.url)))
+
+    auditor = shown(role="auditor")
+    assert NOTES[AUDIT] in auditor
+    assert "Cannot change users and groups, settings, API keys or other administrators." in auditor
+    assert "Create your administrator account" not in auditor
+    assert "Cannot change" not in shown(role="owner")
 
 
 def test_the_invited_person_chooses_name_and_password(owner, server, fresh):

@@ -8,7 +8,12 @@ from muster.access.invitations import Invitation, InvitationOver, Invitations
 from muster.access.passkeys import Passkeys
 from muster.access.verified_passwords import CodeRefused, VerifiedPasswords
 from muster.console.passkey_site import passkey_site, why_no_passkeys
-from muster.console.roles import place_in_words, role_in_words
+from muster.console.roles import (
+    allowed_in_words,
+    place_in_words,
+    role_in_words,
+    withheld_in_words,
+)
 from muster.console.web import ANYONE, SESSION_COOKIE, SIGNED_IN, PageRoute, Visit
 from muster.http.wire.message import Headers, Response
 from muster.scim.errors import ScimError
@@ -159,6 +164,7 @@ class SignInPages:
     ) -> Response:
         _, headers = visit.form_token()
         workspaces = {str(each.id): each.name for each in await self._accounts.workspaces()}
+        held = [permission for each in found.roles.values() for permission in each]
         return visit.render(
             "first.html",
             status,
@@ -166,6 +172,8 @@ class SignInPages:
             token=token,
             found=found,
             role=role_in_words(found.roles),
+            allowed=allowed_in_words(held),
+            withheld=withheld_in_words(held),
             place=place_in_words(found.place, workspaces),
             email=visit.text("email"),
             name=visit.text("name", found.name) if error else found.name,
