@@ -106,7 +106,7 @@ WHERE = (
         "Users or Groups",
         "Requests",
         "Guard",
-        "Connect",
+        "Connect a provider",
     ),
     *("MUSTER_", "muster ", "/.search", "Content-Type", "the setting that the response names"),
     *("proxy", "disk", "the server's log", "the filter"),
@@ -125,6 +125,13 @@ def test_every_status_has_a_fix(status):
     assert status in FIXES
     assert Refusal("k", "o", status, 1, 1).fix == FIXES[status]
     assert Refusal("k", "o", status, 1, 1, detail="n: 1").fix.endswith("Latest response: n: 1")
+
+
+@pytest.mark.parametrize(("status", "detail"), [(404, "Unknown path /scim"), (405, "")])
+def test_a_fix_names_the_place_where_its_reader_finds_the_base_url(status, detail):
+    refusal = Refusal("k", "o", status, 1, 1, detail=detail)
+    assert "Connect a provider" in refusal.cure
+    assert refusal.cure_for("Set-up") == refusal.cure.replace("Connect a provider", "Set-up")
 
 
 def test_causes_are_told_apart(fresh):

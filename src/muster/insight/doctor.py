@@ -20,6 +20,12 @@ from muster.scim.values import fold
 from muster.storage.port.engine import Storage
 from muster.storage.records.requests import SCIM_TYPES, RecordedRequest, RequestStore, day_of
 
+_BASE_URL_PAGE = "Connect a provider"
+"""The page of the console that shows the base URL."""
+_WRONG_METHOD = (
+    "This method does not exist at this path. Check the base URL of the client, which ends"
+    " in /scim/v2; see {place}."
+)
 FIXES = {
     400: (
         "The request does not match the schema. Correct the attribute mapping of the client;"
@@ -33,10 +39,7 @@ FIXES = {
     404: (
         "The resource does not exist or was deleted; see Audit log. Run a full sync in the client."
     ),
-    405: (
-        "This method does not exist at this path. Check the base URL of the client, which ends"
-        " in /scim/v2; see Connect."
-    ),
+    405: _WRONG_METHOD.format(place=_BASE_URL_PAGE),
     408: (
         "The body did not arrive in time. Check the network between client and server, or raise"
         " MUSTER_BODY_SECONDS."
@@ -148,7 +151,7 @@ class Cause(NamedTuple):
 _SCHEMA = Cause("schema", "Schema", "/schemas", "Open Schemas")
 _SEARCH = Cause("search", "Search", "/schemas", "Open Schemas")
 _LOST = Cause("notFound", "Not found", "/audit", "Open Audit log")
-_BASE_URL = Cause("baseUrl", "Base URL", "/connect", "Open Connect")
+_BASE_URL = Cause("baseUrl", "Base URL", "/connect", "See the set-up steps")
 _CAUSES = {
     "deprovisioning guard": Cause("guard", "Deprovisioning guard", "/guard", "Open Guard"),
     "automatic provisioning is off": Cause(
@@ -170,7 +173,7 @@ _CAUSES = {
 """The cause of a failure, by the reason of its 403 or by its scimType."""
 _CAUSES_BY_STATUS = {
     400: _SCHEMA,
-    401: Cause("key", "API key", "/connect", "Open Connect"),
+    401: Cause("key", "API key", "/connect", "See the set-up steps"),
     403: Cause("forbidden", "Forbidden", "/settings", "Open Settings"),
     404: _LOST,
     405: _BASE_URL,
@@ -188,7 +191,7 @@ LOST_FIX = (
     " their IDs."
 )
 _WRONG_PATH = (
-    "The service has no such path. Compare the base URL in the client with that under Connect: it"
+    "The service has no such path. Compare the base URL in the client with that under {place}: it"
     " ends in /scim/v2, and the client adds the rest."
 )
 _NO_PATH = "Unknown path"
@@ -199,7 +202,7 @@ _MAX_REFUSALS = 100
 _ID_LENGTH = 16
 TREND_DAYS = 7
 """The number of days of a trend."""
-_FORBIDDEN, _NOT_FOUND = 403, 404
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _NO_METHOD = 401, 403, 404, 405
 _UNKNOWN = "unknown"
 """The operation of a request that was refused before its path was read."""
 _STEPS = 4
@@ -311,10 +314,25 @@ class Refusal:
     @property
     def cure(self) -> str:
         """The fix alone."""
+        return self.cure_for(_BASE_URL_PAGE)
+
+    def cure_for(self, place: str) -> str:
+        """Return the fix alone.
+
+        Args:
+            place: The name of the page or step on which the reader finds the base URL.
+        """
         if self._misses_path:
-            return _WRONG_PATH
+            return _WRONG_PATH.format(place=place)
+        if self.status == _NO_METHOD:
+            return _WRONG_METHOD.format(place=place)
         known = _REASONS.get(self.reason) or _TYPES.get(self.reason)
         return known or FIXES.get(self.status, _OTHERWISE)
+
+    @property
+    def says_all(self) -> bool:
+        """Whether the error text of the response says what the fix would repeat."""
+        return self.status == _UNAUTHORIZED and bool(self.detail)
 
     @property
     def cause(self) -> Cause:

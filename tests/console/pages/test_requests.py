@@ -361,6 +361,35 @@ def test_other_failures_are_explained_by_their_cause_and_cure(root, fresh):
     assert f'href="/w/{fresh.name}/settings">Open Settings</a>' in forbidden
 
 
+def test_a_wrong_key_is_explained_once(root, fresh):
+    made = fresh.api.post("/keys", json={"name": "old", "permissions": ["Admin"]}).json()
+    fresh.api.delete(f"/keys/{made['id']}").raise_for_status()
+    assert fresh.client(made["token"], "/scim/v2").get("/Users").status_code == 401
+    fresh.recorded(1)
+    explained = why(root, fresh, 401)
+    assert explained.count("invalid, expired or revoked") == 1
+    assert f'href="/w/{fresh.name}/connect">See the set-up steps</a>' in explained
+    doctor = root.get(f"/w/{fresh.name}/doctor").text
+    assert doctor.count("invalid, expired or revoked") == 1
+
+
+@pytest.mark.parametrize(("value", "refused"), [("False", False), ("perhaps", True)])
+def test_an_accepted_deviation_is_information_and_not_a_fault(root, fresh, value, refused):
+    user = fresh.user()
+    body = {"Operations": [{"op": "Replace", "path": "active", "value": value}]}
+    answer = fresh.scim.patch(f"/Users/{user['id']}", json=body)
+    assert (answer.status_code == 400) == refused
+    kept = fresh.recorded(2)[0]
+    page = root.get(f"/w/{fresh.name}/requests/{kept['number']}").text
+    card = page.partition('id="non-standard"')[2].partition("</section>")[0]
+    assert "Accepted, though the RFC spells it otherwise" in card
+    assert "read as the operation in lower case" in card
+    assert ("It is not the reason why the request was refused." in card) == refused
+    row = root.get(f"/w/{fresh.name}/requests").text
+    assert 'class="accepted"' in row
+    assert 'title="Accepted, though the RFC spells it otherwise: ' in row
+
+
 def test_a_successful_request_needs_no_explanation(root, fresh):
     fresh.user()
     (kept,) = fresh.recorded(1)
