@@ -169,7 +169,7 @@ class ConnectOkta(Lesson):
 
     def okta_key(self):
         self.sign_in()
-        self.open("Connect")
+        self.open("Connect a provider")
         self.select("Okta")
         self.press("Create API key")
         self.sees("Copy this key now")

@@ -68,8 +68,8 @@ GROUPS: Sequence[Group] = (
         "Connections",
         (
             MenuPage("/connections", "Connections", "affiliate", SETTINGS, ""),
+            MenuPage("/connect", "Connect a provider", "plug-connected", SCIM, "c"),
             MenuPage("/setup-links", "Set-up links", "link", SETTINGS, ""),
-            MenuPage("/connect", "Connect", "plug-connected", SCIM, "c"),
             MenuPage("/open-id-connector", "Single sign-on", "login-2", SCIM, ""),
         ),
     ),
