@@ -1082,7 +1082,13 @@ def test_a_body_may_take_so_long_and_no_longer(hasty):
     assert hasty.latest_change() == before
 
 
-@covers("receiving a form of the console")
+FORMS = (
+    "receiving a form of the console; a form with a file, so many times longer as it may have"
+    " megabytes"
+)
+
+
+@covers(FORMS)
 def test_a_form_may_take_so_long_and_no_longer(hasty):
     def post(seconds):
         return hasty.runner.run(
@@ -1090,7 +1096,7 @@ def test_a_form_may_take_so_long_and_no_longer(hasty):
         )
 
     assert post(0.2).status_code == 403, "it was read: its token is wrong"
-    check_refused(ROWS["receiving a form of the console"], post(0.8), "0.5 seconds")
+    check_refused(ROWS[FORMS], post(0.8), "0.5 seconds")
 
 
 @covers("sending one chunk of a streamed answer")

@@ -48,6 +48,7 @@ class Parts:
             workspace=SimpleNamespace(id=7, name="acme", suspended=None, deleted=None),
             key=SimpleNamespace(id="k1"),
             connection=SimpleNamespace(name="default", pause=None),
+            opens_scim_alone=False,
             refusal=None,
             place=(7, "k1"),
             limit=None,
