@@ -64,6 +64,13 @@ def test_every_alert_has_advice():
     assert "docs/how-to/alerts.md" in (DEPLOY / "alerts.yaml").read_text()
 
 
+def test_every_alert_leads_to_its_advice_in_the_served_documentation():
+    page = "https://scim.example.com/docs/guide/how-to/alerts/"
+    for rule in RULES:
+        assert rule["annotations"]["runbook_url"] == f"{page}#{rule['alert'].lower()}"
+    assert "https://scim.example.com" in ALERTS
+
+
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
 HARD_PASSWORD = "p@ss/w:r?d#%20'$HOME"
 

@@ -1,19 +1,17 @@
 """The pages of endpoints, from the OpenAPI document."""
 
 import functools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tools.reference import shapes
+from tools.reference.examples import errors, examples
 from tools.reference.markdown import anchor, block, code, json_block, page, paragraph, table
-from tools.reference.shapes import Json, document, resolved
+from tools.reference.shapes import Json, document, first_media, resolved
 
-_JSON, _SCIM, _PROBLEM = "application/json", "application/scim+json", "application/problem+json"
 _ROOT, _PLATFORM_ROOT = "/api/v1", "/api/v1/platform"
 _WITHIN = re.compile(r"^/workspaces/\{name\}(?=/)")
-_FORM = "application/x-www-form-urlencoded"
 
 
 class Page(NamedTuple):
@@ -90,8 +88,10 @@ _OPEN = ("OAuth", "Health")
 _INTRO = """# Endpoints
 
 The pages of endpoints are generated from the OpenAPI document. A running service has it at
-`/openapi.json` and draws it at `/docs`; with an API key, it also describes the schemas and resource
-types of the key's workspace.
+`/openapi.json`, and at `/docs` a page with a form for each request; with an API key, both describe
+the schemas and resource types of the key's workspace too. The examples are what a running service
+was sent and what it answered; ids, times and secrets are replaced, and `…` stands for further
+elements of a list.
 
 Credentials go into the header `Authorization: Bearer`, and never into the URL. `POST`, `PUT` and
 `PATCH` take JSON in UTF-8. Times are in UTC, such as `2026-01-31T09:00:00.000Z`. Every answer has
@@ -107,14 +107,7 @@ OAuth clients, and tokens of trusted issuers. *Read directory* is enough to read
 Errors are SCIM Error documents (RFC 7644 section 3.12). `scimType` is set if the RFC has a keyword
 for the error, and `detail` names the attribute, the operation or the position:
 
-```json
-{
-  "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
-  "status": "400",
-  "scimType": "invalidFilter",
-  "detail": "filter: unexpected end at position 12; expected a value"
-}
-```
+{scim_error}
 
 Answers with one resource have its version as a weak `ETag`. `If-Match` lets a write go ahead only
 if the version is still the same; `If-None-Match` answers 304 to a read of a version that the client
@@ -127,15 +120,7 @@ Unknown fields and parameters are refused by name.
 
 Errors are problem documents (RFC 9457). `errors` names each value at fault, if any:
 
-```json
-{
-  "type": "about:blank",
-  "title": "Bad Request",
-  "status": 400,
-  "detail": "name: this field is required.",
-  "errors": [{"pointer": "/name", "detail": "This field is required."}]
-}
-```
+{management_error}
 
 Lists are `{"items": […], "nextCursor": …}`. To get the next page, pass `nextCursor` as `cursor`; it
 is null on the last page. The feed and the audit log have no last page: their cursor is never null,
@@ -226,7 +211,9 @@ def endpoints_page() -> str:
                     for one in _of(tag)
                 ]
                 listed += [f"### {tag}", described[tag], table(("endpoint", "task"), rows)]
-    return page(_INTRO, *listed)
+    shown = {f"{api}_error": json_block(error).rstrip() for api, error in errors().items()}
+    intro = re.sub(r"^{(\w+)}$", lambda found: shown[found[1]], _INTRO, flags=re.M)
+    return page(intro, *listed)
 
 
 def pages_of_endpoints() -> Mapping[str, Any]:
@@ -348,26 +335,18 @@ def _parameters(parameters: Sequence[Json]) -> Iterator[str]:
     yield page("**Parameters**", table(heads, rows))
 
 
-def _media(content: Json) -> tuple[str, Json]:
-    """Return the first media type of a content, and its object."""
-    for media in (_SCIM, _JSON, _FORM, _PROBLEM):
-        if media in content:
-            return media, content[media]
-    return next(iter(content.items()))
-
-
 def _request(operation: Operation) -> Iterator[str]:
     body = operation.content.get("requestBody")
     if body is None:
         return
-    media, found = _media(body["content"])
+    media, found = first_media(body["content"])
     schema = found["schema"]
     shape = resolved(schema)
     optional = "" if body.get("required", True) else " It may be left out."
     text = f"{shape.get('description', '')}{optional}".strip()
     yield page("**Body**", paragraph(text), _link_or_fields(schema, requests=True))
-    sample = found.get("example") or shapes.example(schema)
-    if media == _FORM:
+    sample = examples()[operation.method, operation.path].body
+    if media == shapes.FORM:
         encoded = "&".join(f"{name}={value}" for name, value in sample.items())
         yield page("An example:", block(encoded, "text"))
     elif sample:
@@ -403,7 +382,7 @@ def _answers(operation: Operation) -> Iterator[str]:
         if content is None:
             yield paragraph(title)
             continue
-        _, media = _media(content)
+        _, media = first_media(content)
         schema = media["schema"]
         first = _first_with(schema, operation)
         if first != operation:
@@ -411,14 +390,14 @@ def _answers(operation: Operation) -> Iterator[str]:
             yield page(paragraph(title), f"The same as for [{heading}](#{anchor(heading)}).")
             continue
         description = resolved(schema).get("description", "")
-        others = [kind for kind in content if kind not in (_JSON, _SCIM)]
+        others = [kind for kind in content if kind not in (shapes.JSON, shapes.SCIM)]
         also = f" Also as {' and '.join(map(code, others))}." if others and len(content) > 1 else ""
         yield page(
             paragraph(title), paragraph(description + also), _link_or_fields(schema, requests=False)
         )
-        sample = media.get("example") or _answer_example(schema)
-        if sample and not (status == "200" and _twice(operation)):
-            yield page("An example:", json_block(sample))
+        made = examples()[operation.method, operation.path]
+        if made.answer is not None and status == str(made.status):
+            yield page("An example:", json_block(made.answer))
 
 
 def _first_with(schema: Json, operation: Operation) -> Operation:
@@ -449,17 +428,7 @@ def _answered(operation: Operation) -> list[Json]:
         for status, answer in operation.content["responses"].items()
         if status < "4"
     ]
-    return [_media(content)[1]["schema"] for content in found if content]
-
-
-def _twice(operation: Operation) -> bool:
-    """Return whether an operation answers 201 and, with the contract cortex, 200."""
-    return {"200", "201"} <= set(operation.content["responses"])
-
-
-def _answer_example(schema: Json) -> Any:
-    made = shapes.example(schema)
-    return made if made and json.dumps(made) != "{}" else None
+    return [first_media(content)[1]["schema"] for content in found if content]
 
 
 def _errors(content: Json) -> Iterator[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 _WIDTH = 100
 _EMPTY = ""
+CUT = "(cut)"
+"""Stands in a JSON value for elements that are left out."""
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -53,8 +55,9 @@ def block(text: str, language: str = "text") -> str:
 
 
 def json_block(value: Any) -> str:
-    """Return a value as a fenced block of JSON."""
-    return block(json.dumps(value, indent=2, ensure_ascii=False), "json")
+    """Return a value as a fenced block of JSON, with an ellipsis for each CUT."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return block(text.replace(json.dumps(CUT), "…"), "json")
 
 
 def paragraph(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tools.reference.alerts import alerts_page
 from tools.reference.audit_actions import audit_actions_page
 from tools.reference.commands import cli_page
 from tools.reference.dialects import dialects_page
@@ -18,6 +19,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 COMMAND = "make reference"
 """The command that writes the pages."""
 PAGES: Mapping[str, Callable[[], str]] = {
+    "alerts.md": alerts_page,
     "audit-actions.md": audit_actions_page,
     "cli.md": cli_page,
     "dialects.md": dialects_page,

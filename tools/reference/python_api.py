@@ -10,7 +10,8 @@ from tools.reference.markdown import block, page, paragraph, table
 
 _INTRO = """# Python API
 
-`pip install muster-scim` installs a package `muster`. Everything that `muster` exports by name is
+The distribution `muster-scim` contains the package `muster`: build its wheel with `make build`, and
+install it with `pip install dist/muster_scim-*.whl`. Everything that `muster` exports by name is
 public and keeps its meaning within a major version; every other module may change at any time."""
 
 _EXAMPLE = """## Example
@@ -35,6 +36,13 @@ async def lifespan(app):
 
 
 app = Starlette(routes=[Mount("/idp", scim)], lifespan=lifespan)
+```
+
+Save it as `app.py`, install Starlette and a server (`pip install starlette uvicorn`), and run
+`uvicorn app:app`. Then create the first key in the same database:
+
+```bash
+muster keys create --name first --admin --database sqlite:///directory.db
 ```
 
 The links in answers follow the prefix. [The endpoints](endpoints.md) are the same as those of the

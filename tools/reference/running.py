@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ import httpx
 
 from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import ADMIN
+from muster.access.platform_keys import PlatformKeys
 from muster.app import Muster
+from muster.base.clock import timestamp
 from muster.config import Settings
+from muster.storage.port.changes import ChangeOrigin
 
 Json = dict[str, Any]
 BASE = "https://scim.example.com"
@@ -57,22 +60,54 @@ class Running:
         self._numbers = itertools.count(1)
         self._key = ""
 
-    async def prepare(self) -> None:
-        """Create the API key."""
+    async def prepare(self, name: str) -> None:
+        """Create the API key, with a name."""
         storage = self.muster.storage
         workspace = await storage.find_workspace("default")
         assert workspace is not None
         self.workspace = workspace.id
-        self._key, _ = await Keys(storage).create(workspace, "okta", KeyOptions((ADMIN,)))
+        self._key, _ = await Keys(storage).create(workspace, name, KeyOptions((ADMIN,)))
 
-    async def ask(self, method: str, path: str, body: Json | None = None) -> httpx.Response:
-        """Send a request, at a time and with a request id of its own."""
+    async def ask(
+        self, method: str, path: str, body: Json | None = None, key: str | None = None
+    ) -> httpx.Response:
+        """Send a request, at a time and with a request id of its own.
+
+        Args:
+            method: The HTTP method.
+            path: The path with its query.
+            body: The body, if any; the token endpoint gets it as a form.
+            key: The credential, if it is not the key of the service.
+        """
         self._clock.step()
         headers = {
-            "authorization": f"Bearer {self._key}",
+            "authorization": f"Bearer {key or self._key}",
             "x-request-id": f"3f9a1c20b7d4-{next(self._numbers):x}",
+            "user-agent": "Okta SCIM Client 1.0.0",
         }
+        if path == "/oauth/token":
+            return await self._client.request(method, path, data=body)
         return await self._client.request(method, path, json=body, headers=headers)
+
+    async def until(self, path: str, ready: Callable[[Json], Any]) -> None:
+        """Read a path again and again, at the present time, until its answer is ready."""
+        headers = {"authorization": f"Bearer {self._key}"}
+        for _ in range(600):
+            if ready((await self._client.get(path, headers=headers)).json()):
+                return
+            await asyncio.sleep(0.05)
+        raise TimeoutError(path)
+
+    def now(self) -> str:
+        """Return the time, and go on to the next one."""
+        self._clock.step()
+        return timestamp()
+
+    async def platform_key(self) -> str:
+        """Create a platform key. Returns it."""
+        origin = ChangeOrigin("command", "", timestamp())
+        token, _ = await PlatformKeys(self.muster.storage).create("signup", origin)
+        return token
 
     async def done(self, method: str, path: str, body: Json | None = None) -> Json:
         """Send a request that succeeds. Returns the body of the answer."""
@@ -88,8 +123,13 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(**settings: Any) -> AsyncIterator[Running]:
-    """Run a service on a database of its own."""
+async def running(key: str = "okta", **settings: Any) -> AsyncIterator[Running]:
+    """Run a service on a database of its own.
+
+    Args:
+        key: The name of its API key.
+        settings: Its settings.
+    """
     clock = Clock()
     with (
         tempfile.TemporaryDirectory(prefix="muster-reference-") as folder,
@@ -109,7 +149,7 @@ async def running(**settings: Any) -> AsyncIterator[Running]:
             httpx.AsyncClient(transport=transport, base_url=BASE) as client,
         ):
             made = Running(muster, clock, client)
-            await made.prepare()
+            await made.prepare(key)
             yield made
 
 
@@ -139,6 +179,7 @@ _RANDOM = re.compile(
     r"|(?P<token>(?<=\")[\w-]{22}(?=\"))"
     r"|(?P<key>(?<=key:)[0-9a-f]{16,32})"
     r"|(?P<hex>\b[0-9a-f]{16}\b)"
+    r"|(?P<hash>\b[0-9a-f]{64}\b)"
 )
 _SHAPES: Mapping[str, str] = {
     "uuid": "0193591c-1f00-7b5d-a1b2-3c4d5e6f{:04x}",
@@ -147,6 +188,7 @@ _SHAPES: Mapping[str, str] = {
     "token": "mGm0zX1oE4kq3JrYw5{:04x}",
     "key": "5f2b9c0d8e7a{:04x}",
     "hex": "a1b2c3d4e5f6{:04x}",
+    "hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f0{:04x}",
 }
 _FIRST = 0x7081
 

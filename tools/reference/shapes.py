@@ -18,6 +18,8 @@ ELLIPSIS = "…"
 _MAX_DEPTH = 3
 """Levels of objects within objects that a table shows."""
 _COMMON = frozenset({"schemas", "id", "meta"})
+JSON, SCIM, PROBLEM = "application/json", "application/scim+json", "application/problem+json"
+FORM = "application/x-www-form-urlencoded"
 
 
 @functools.cache
@@ -107,12 +109,20 @@ def kind(schema: Mapping[str, Any]) -> str:
     return " or ".join(_named(name, shape) for name in listed)
 
 
+_PLURALS = {"object": "objects", "string": "strings", "integer": "integers"}
+
+
 def _named(name: str, shape: Mapping[str, Any]) -> str:
     if name == "null":
         return name
     if name == "array":
         inner = resolved(shape.get("items", {}))
-        return "array of objects" if "properties" in inner else f"array of {kind(inner)}"
+        named = kind(inner)
+        return (
+            "array of objects"
+            if "properties" in inner
+            else f"array of {_PLURALS.get(named, named)}"
+        )
     if name == "object" and isinstance(shape.get("additionalProperties"), dict):
         return f"object of {kind(shape['additionalProperties'])}"
     return {"date-time": "date and time", "date": "date"}.get(shape.get("format", ""), name)
@@ -153,11 +163,28 @@ def _bounds(shape: Mapping[str, Any]) -> Iterator[str]:
     for lower, upper, unit in _RANGES:
         least, most = shape.get(lower), shape.get(upper)
         if least is not None and most is not None:
-            yield f"{least:,} to {most:,}{unit}" if least != most else f"{least:,}{unit}"
+            one = f"{least:,}{unit if least != 1 else unit.removesuffix('s')}"
+            yield f"{least:,} to {most:,}{unit}" if least != most else one
         elif least is not None:
             yield f"at least {least:,}{unit if least != 1 else unit.removesuffix('s')}"
         elif most is not None:
             yield f"at most {most:,}{unit}"
+
+
+def first_media(content: Json) -> tuple[str, Json]:
+    """Return the first media type of a content, and its object."""
+    for media in (SCIM, JSON, FORM, PROBLEM):
+        if media in content:
+            return media, content[media]
+    return next(iter(content.items()))
+
+
+def body_example(operation: Json) -> Any:
+    """Return the example of an operation's body; None if it takes no body."""
+    if "requestBody" not in operation:
+        return None
+    _, found = first_media(operation["requestBody"]["content"])
+    return found.get("example") or example(found["schema"])
 
 
 def example(schema: Mapping[str, Any], depth: int = 0) -> Any:

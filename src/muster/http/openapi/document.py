@@ -378,6 +378,15 @@ def _item_operations(resource_type: ResourceType) -> Json:
     }
 
 
+_SEARCHES = {
+    "User": ('emails.value ew "@example.com"', "userName"),
+    "Group": ('displayName sw "Tour"', "displayName"),
+}
+"""The example of a search for each type: a filter, and the attribute to return."""
+_ANY_SEARCH = ('meta.lastModified gt "2026-01-01T00:00:00Z"', "externalId")
+"""The same for every other type, and for a search over all types."""
+
+
 def _search_paths(types: Iterable[ResourceType]) -> Json:
     listed = {
         "200": {
@@ -385,14 +394,15 @@ def _search_paths(types: Iterable[ResourceType]) -> Json:
             "content": _content(_reference("schemas", "ResourceList")),
         }
     }
-    example = {
-        "schemas": [SEARCH_REQUEST],
-        "filter": 'emails.value ew "@example.com"',
-        "attributes": ["userName"],
-        "count": 10,
-    }
 
-    def post(operation_id: str, summary: str, tag: str) -> Json:
+    def post(operation_id: str, summary: str, tag: str, searched: str) -> Json:
+        search, attribute = _SEARCHES.get(searched, _ANY_SEARCH)
+        example = {
+            "schemas": [SEARCH_REQUEST],
+            "filter": search,
+            "attributes": [attribute],
+            "count": 10,
+        }
         operation = _operation(
             operation_id,
             summary,
@@ -405,13 +415,14 @@ def _search_paths(types: Iterable[ResourceType]) -> Json:
         )
         return {"post": operation | _body("SearchRequest", example)}
 
-    paths = {"/scim/v2/.search": post("search", "Search all resource types", SEARCH)}
+    paths = {"/scim/v2/.search": post("search", "Search all resource types", SEARCH, "")}
     for resource_type in types:
         plural = resource_type.endpoint.strip("/")
         paths[f"/scim/v2/{plural}/.search"] = post(
             _operation_id("search", resource_type, plural),
             f"Search {plural.lower()}",
             tag_of_type(resource_type),
+            resource_type.name,
         )
     return paths
 
