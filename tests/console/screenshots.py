@@ -25,7 +25,7 @@ from tests.support import passwords
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-OTHERS = {"open-id-connector", "growth", "platform-memory", "setup"}
+OTHERS = {"growth", "platform-memory"}
 """Pictures in the folder that are made elsewhere."""
 OUTSIDE = {
     "administrators": "/administrators",
