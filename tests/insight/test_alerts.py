@@ -216,7 +216,7 @@ def test_reactivations_against_an_administrator():
     assert [alert.count for alert in several] == [1, 1, 1, 2]
     assert "by a revoked key" in several[0].text
     assert several[-1].text == (
-        "2 other users were reactivated by a key after an administrator's deactivation."
+        "2 other users were reactivated by a client after an administrator's deactivation."
     )
 
 

@@ -1,5 +1,6 @@
 """Deactivations by an administrator that a key reverses, and the warning of them."""
 
+import httpx
 import pytest
 
 from muster.access.permissions import SCIM
@@ -138,6 +139,32 @@ def test_a_deleted_leaver_who_is_created_again_is_shown(root, fresh, okta):
     assert "Bea Ox was created again" in root.get(f"/w/{fresh.name}").text
     switch(root, fresh, again, "deactivate")
     assert returns(fresh) == []
+
+
+def test_an_oauth_client_that_reverses_an_administrator_is_shown_too(root, fresh):
+    made = fresh.api.post("/connections/default/oauth-clients", json={"name": "Entra"}).json()
+    with httpx.Client(base_url=fresh.server.url) as http:
+        token = http.post(
+            "/oauth/token",
+            data={"grant_type": "client_credentials"},
+            auth=(made["clientId"], made["clientSecret"]),
+        ).json()["access_token"]
+    with fresh.client(token, "/scim/v2") as entra:
+        back, again = (
+            entra.post("/Users", json=person(displayName=text)).json() for text in ("Bea", "Cleo")
+        )
+        warning = "The OAuth client Entra manages this user, and its identity provider may"
+        assert warning in switch(root, fresh, back, "deactivate")
+        switch(root, fresh, again, "delete")
+        entra.patch(f"/Users/{back['id']}", json=replace("active", True))
+        entra.post("/Users", json=person(again["userName"], displayName="Cleo"))
+        (reactivated,), (recreated,) = attention(fresh), returns(fresh)
+        assert reactivated.startswith("Bea was reactivated by an OAuth client at ")
+        assert recreated.startswith("Cleo was created again by an OAuth client at ")
+        switch(root, fresh, back, "deactivate")
+        entra.patch(f"/Users/{back['id']}", json=replace("active", False))  # it knows, and agrees
+        entra.patch(f"/Users/{back['id']}", json=replace("active", True))
+        assert until(lambda: attention(fresh) == [])  # once the request log has the requests
 
 
 def test_creations_that_reverse_no_administrator(root, fresh, okta):

@@ -1,6 +1,6 @@
 """The conditions of a workspace that need an administrator's attention."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -133,7 +133,7 @@ class Alerts:
     async def _reversals(
         self, workspace: int, keys: Sequence[KeyRecord], now: datetime
     ) -> list[Alert]:
-        """Return an alert about each user whom a key reactivated against an administrator."""
+        """Return an alert about each user whom a client reactivated against an administrator."""
         found = await self._reactivations.recent(workspace, now)
         named = {f"key:{key.id}": f'key "{key.name}"' for key in keys}
         alerts = []
@@ -141,7 +141,7 @@ class Alerts:
             document = parse(again.document)
             who = document.get("displayName") or document.get("userName") or again.id
             text = (
-                f"{who} was reactivated by {named.get(again.origin.actor, 'a revoked key')} at"
+                f"{who} was reactivated by {_client(again.origin.actor, named)} at"
                 f" {_minute(again.origin.time)} UTC, after {before.origin.actor.split(':')[-1]} had"
                 f" deactivated them at {_minute(before.origin.time)} UTC."
             )
@@ -149,8 +149,8 @@ class Alerts:
         if len(found) > _NAMED:
             more = counted(len(found) - _NAMED, "other user")
             verb = "was" if len(found) == _NAMED + 1 else "were"
-            text = f"{more} {verb} reactivated by a key after an administrator's deactivation."
-            page = "/audit?actor=key%3A&type=User&action=update"
+            text = f"{more} {verb} reactivated by a client after an administrator's deactivation."
+            page = "/audit?type=User&action=update"
             number = len(found) - _NAMED
             alerts.append(Alert("reactivated", number, text, page, "View audit log"))
         return alerts
@@ -158,14 +158,14 @@ class Alerts:
     async def _returns(
         self, workspace: int, keys: Sequence[KeyRecord], now: datetime
     ) -> list[Alert]:
-        """Return an alert about each user whom a key created again after a deletion."""
+        """Return an alert about each user whom a client created again after a deletion."""
         named = {f"key:{key.id}": f'key "{key.name}"' for key in keys}
         alerts = []
         for created, deleted in await self._reactivations.returned(workspace, now):
             document = parse(created.document)
             who = document.get("displayName") or document.get("userName") or created.id
             text = (
-                f"{who} was created again by {named.get(created.origin.actor, 'a revoked key')} at"
+                f"{who} was created again by {_client(created.origin.actor, named)} at"
                 f" {_minute(created.origin.time)} UTC, after"
                 f" {deleted.origin.actor.split(':')[-1]} had deleted them at"
                 f" {_minute(deleted.origin.time)} UTC."
@@ -199,6 +199,18 @@ class Alerts:
 def _minute(time: str) -> str:
     """Return a timestamp as its date and minute."""
     return time[:16].replace("T", " ")
+
+
+def _client(actor: str, keys: Mapping[str, str]) -> str:
+    """Return a provisioning client in words.
+
+    Args:
+        actor: The client as an actor.
+        keys: The keys that are not revoked in words, by actor.
+    """
+    if actor.startswith("oauth:"):
+        return "an OAuth client"
+    return "a trusted issuer" if actor.startswith("trust:") else keys.get(actor, "a revoked key")
 
 
 def _unknown_keys(number: int) -> Iterator[Alert]:

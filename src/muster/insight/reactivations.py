@@ -1,4 +1,7 @@
-"""Users whom an administrator removed, and whom a provisioning client brings back."""
+"""Users whom an administrator removed, and whom a provisioning client brings back.
+
+A client acts by an API key, as an OAuth client, or with the token of a trusted issuer.
+"""
 
 import re
 from collections.abc import Sequence
@@ -6,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from muster.access.keys import state_of
+from muster.access.oauth.clients import CLIENT_KIND
+from muster.access.oauth.trusts import TRUST_KIND
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
@@ -35,7 +40,7 @@ _SAYS_INACTIVE = re.compile(
 
 
 class Reversal(NamedTuple):
-    """A reactivation by a key that reversed an administrator's deactivation.
+    """A reactivation by a client that reversed an administrator's deactivation.
 
     Attributes:
         reactivated: The change that reactivated the user.
@@ -47,7 +52,7 @@ class Reversal(NamedTuple):
 
 
 class Return(NamedTuple):
-    """A creation by a key of a user whom an administrator had deleted.
+    """A creation by a client of a user whom an administrator had deleted.
 
     Attributes:
         created: The change that created the user again, under another id.
@@ -61,6 +66,11 @@ class Return(NamedTuple):
 def is_administrator(actor: str) -> bool:
     """Return whether an actor is an administrator of the console."""
     return actor.startswith(_ADMINISTRATORS)
+
+
+def is_client(actor: str) -> bool:
+    """Return whether an actor is a credential of a provisioning client."""
+    return actor.startswith(_CLIENTS)
 
 
 def switched(change: Change) -> bool | None:
@@ -89,14 +99,14 @@ def reversal_of(changes: Sequence[Change]) -> Reversal | None:
         if last is not None:
             made = not active and is_administrator(actor)
             return Reversal(last, change) if made else None
-        if not active or not actor.startswith("key:"):
+        if not active or not is_client(actor):
             return None
         last = change
     return None
 
 
 async def has_agreed(requests: RequestStore, workspace: int, reversal: Reversal) -> bool:
-    """Return whether the key had deactivated the user too before it reactivated them.
+    """Return whether the client had deactivated the user too before it reactivated them.
 
     The provider then knew of the decision, and has made a new one since. As the user was inactive
     already, the request changed nothing, and only the request log shows it.
@@ -105,7 +115,7 @@ async def has_agreed(requests: RequestStore, workspace: int, reversal: Reversal)
         datetime.fromisoformat(change.origin.time).timestamp()
         for change in (reversal.deactivated, reversal.reactivated)
     )
-    key, user = reversal.reactivated.origin.actor.removeprefix("key:"), reversal.reactivated.id
+    key, user = reversal.reactivated.origin.actor.partition(":")[2], reversal.reactivated.id
     wanted = RequestFilter(
         after=number_of(since), before=number_of(until + _MILLISECOND), key=key, resource=user
     )
@@ -172,13 +182,13 @@ class Reactivations:
         created = changes[-1] if changes else None
         if created is None or created.origin.time < timestamp(now - _RECENTLY):
             return None
-        if created.before is not None or not created.origin.actor.startswith("key:"):
+        if created.before is not None or not is_client(created.origin.actor):
             return None
         found = await self.returned(workspace, now)
         return next((each for each in found if each.created.id == created.id), None)
 
     async def _created_again(self, workspace: int, deleted: Change) -> Change | None:
-        """Return the creation by a key of an active user with the same userName."""
+        """Return the creation by a client of an active user with the same userName."""
         former = deleted.document if deleted.before is None else deleted.before
         name = fold(str(parse(former).get("userName") or ""))
         holder = await self._storage.owner(workspace, "User", "userName", name)
@@ -189,14 +199,14 @@ class Reactivations:
         if not written or parse(written[0].document).get("active") is False:
             return None
         created = written[-1]
-        by_key = created.before is None and created.origin.actor.startswith("key:")
-        return created if by_key and created.sequence > deleted.sequence else None
+        by_client = created.before is None and is_client(created.origin.actor)
+        return created if by_client and created.sequence > deleted.sequence else None
 
     async def warning(self, workspace: int, ids: Sequence[str], action: str = "deactivate") -> str:
-        """Return a warning that the provider of users whom a key manages may reverse an action.
+        """Return a warning that the provider of users whom a client manages may reverse an action.
 
-        It is empty if no key manages them. Only the first users are looked up, and a sentence about
-        the others leaves it open whether a key manages them.
+        It is empty if no client manages them. Only the first users are looked up, and a sentence
+        about the others leaves it open whether a client manages them.
 
         Args:
             workspace: The workspace.
@@ -205,20 +215,24 @@ class Reactivations:
         """
         again, there_too = _AGAIN[action]
         now = clock.now()
-        keys = {
-            f"key:{key.id}": key.name
+        clients = {
+            f"key:{key.id}": f"Key {key.name}"
             for key in await self._storage.keys(workspace)
             if state_of(key, now) == "active"
         }
+        for item in await self._storage.items(workspace, CLIENT_KIND):
+            clients[f"oauth:{item.id}"] = f"The OAuth client {item.body['name']}"
+        for item in await self._storage.items(workspace, TRUST_KIND):
+            clients[f"trust:{item.id}"] = "A trusted issuer"
         users = "this user" if len(ids) == 1 else "some of these users"
         for user_id in ids[:_MOST_USERS]:
             for change in await self._storage.history(workspace, user_id, None, _HISTORY):
-                if change.version and change.origin.actor in keys:
+                if change.version and change.origin.actor in clients:
                     return (
-                        f"Key {keys[change.origin.actor]} manages {users}, and its identity"
+                        f"{clients[change.origin.actor]} manages {users}, and its identity"
                         f" provider may {again} at its next sync. {there_too}"
                     )
-        if len(ids) > _MOST_USERS and keys:
+        if len(ids) > _MOST_USERS and clients:
             return (
                 f"If an identity provider manages these users, it may {again} at its next sync."
                 f" {there_too}"
@@ -227,6 +241,7 @@ class Reactivations:
 
 
 _ADMINISTRATORS = ("admin:", "openid:")
+_CLIENTS = ("key:", "oauth:", "trust:")
 _AGAIN = {
     "deactivate": ("reactivate them", "Deactivate or remove them there too."),
     "reactivate": ("deactivate them again", "Activate them there too."),

@@ -49,7 +49,7 @@ class UserChanges:
     async def written_back(
         self, workspace: int, since: str, rows: int, limit: int
     ) -> Sequence[str]:
-        """Return the users who were inactive after an administrator's change, and changed by a key.
+        """Return the users whom an administrator made inactive, and a client changed afterwards.
 
         Args:
             workspace: The workspace.
@@ -61,11 +61,11 @@ class UserChanges:
             "SELECT sequence, workspace, time, actor, type, id, version FROM changes"
             " WHERE workspace = $1 ORDER BY sequence DESC LIMIT $3"
         )
-        # OFFSET keeps PostgreSQL from joining with the changes of all keys.
+        # OFFSET keeps PostgreSQL from joining with the changes of all clients.
         later = (
             "SELECT 1 FROM changes k WHERE k.workspace = c.workspace AND k.id = c.id"
-            " AND k.sequence > c.sequence AND k.version > 0 AND substr(k.actor, 1, 4) = 'key:'"
-            " LIMIT 1 OFFSET 0"
+            " AND k.sequence > c.sequence AND k.version > 0 AND (substr(k.actor, 1, 4) = 'key:'"
+            " OR substr(k.actor, 1, 6) IN ('oauth:', 'trust:')) LIMIT 1 OFFSET 0"
         )
         # CASE: the documents of all other changes need not be read.
         document = "SELECT d.document FROM changes d WHERE d.sequence = c.sequence"
