@@ -93,7 +93,7 @@ def pages(made):
         "audit": "/audit",
         "doctor": "/doctor",
         "undo": "/undo",
-        "undo-review": made.link("/undo", "10 users deactivated"),
+        "undo-review": made.link("/undo", "9 users deactivated"),
         "guard": "/guard",
         "keys": "/keys",
         "key": f"/keys/{made.ids['okta']}",
