@@ -78,9 +78,9 @@ format: install ## reformat and fix with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## measure the table of bench/README.md (needs wrk, and npm for SCIMMY)
+bench: install ## measure a suite in some minutes: make bench SUITE=reads MINUTES=5; all without (needs wrk, and npm for SCIMMY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.lock
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(SUITE) $(if $(MINUTES),--minutes $(MINUTES))
 
 conformance: install ## run the conformance suites on both engines, about 10 minutes; SUITE=okta-spec runs one
 	$(BIN)/python -m conformance $(if $(SUITE),--suite $(SUITE))

@@ -120,7 +120,7 @@ def compare(bench, database: Path | str, users: int, engine: str = "SQLite") -> 
                 "ratio": LIMIT_MS / median,
                 "floor": None,
             }
-            bench.rows.append(row)
+            bench.add(row)
             print(f"{engine}, {users:,} users, console, {name}: {median:.1f} ms", flush=True)
 
 

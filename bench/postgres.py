@@ -37,12 +37,9 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text
 
 def compare(bench, sizes: list[int]) -> None:
     """Measure every row at every size."""
-    with _server() as server:
+    with server() as running:
         for users in sizes:
-            url = postgres.create_database(server)
-            bench.run_muster(url, "demo", "--users", str(users), "--workspace", "default")
-            for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
-                asyncio.run(_run(url, statement))
+            url = filled(bench, running, users)
             _reads(bench, url, users)
             _writes(bench, url, users)
             if users == sizes[-1]:
@@ -51,8 +48,17 @@ def compare(bench, sizes: list[int]) -> None:
                 neighbours.compare(bench, url, users, ENGINE)
 
 
+def filled(bench, running: str, users: int) -> str:
+    """Create a database with that many users, and return its URL."""
+    url = postgres.create_database(running)
+    bench.run_muster(url, "demo", "--users", str(users), "--workspace", "default")
+    for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
+        asyncio.run(run(url, statement))
+    return url
+
+
 @contextlib.contextmanager
-def _server() -> Iterator[str]:
+def server() -> Iterator[str]:
     """Run PostgreSQL with fsync on, pinned to the server's core."""
     with postgres.own(**_SETTINGS) as made:
         pinned = ["taskset", "-a", "-p", "-c", servers.SERVER_CORE, str(made.pid())]
@@ -60,7 +66,7 @@ def _server() -> Iterator[str]:
         yield made.url
 
 
-async def _run(url: str, statement: str, *values: object) -> list[asyncpg.Record]:
+async def run(url: str, statement: str, *values: object) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(url)
     try:
         return await connection.fetch(statement, *values)
@@ -69,7 +75,7 @@ async def _run(url: str, statement: str, *values: object) -> list[asyncpg.Record
 
 
 def _column(bench, url: str, statement: str) -> list[str]:
-    return bench.drawn([row[0] for row in asyncio.run(_run(url, statement))])
+    return bench.drawn([row[0] for row in asyncio.run(run(url, statement))])
 
 
 def _reads(bench, url: str, users: int) -> None:
@@ -148,7 +154,7 @@ async def _posts(url: str, seconds: float) -> float:
 async def _patches(url: str, seconds: float, ids: list[str]) -> float:
     """Return users changed per second; each change sets another title."""
     keys = [key_of(one) for one in random.sample(ids, min(len(ids), 8_000))]
-    found = await _run(
+    found = await run(
         url,
         'SELECT document FROM resources WHERE workspace = 1 AND "key" = ANY($1::bigint[])',
         keys,

@@ -20,7 +20,8 @@ from pathlib import Path
 import httpx
 
 from bench import servers
-from bench.__main__ import Bench
+from bench.budget import Budget
+from bench.harness import Bench
 
 _CLIENTS = 8
 _PAUSE = 0.01
@@ -262,7 +263,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "muster-bench")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    bench = Bench(options.folder, 1, 1)
+    bench = Bench(options.folder, 1, 1, Budget(None, 0))
     path = bench.copy(bench.database(options.users), "soak.db")
     token, ids, names = bench.token(path), bench.ids(path), bench.names(path)
     worst = 0
