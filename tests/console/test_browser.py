@@ -423,6 +423,10 @@ def test_the_foot_of_the_sidebar_stays_in_sight(server, watched, filled):
     assert menu.evaluate("list => list.scrollHeight > list.clientHeight")
     box = menu.bounding_box()
     assert box["y"] + box["height"] <= foot.bounding_box()["y"]
+    page.set_viewport_size({"width": 1280, "height": 900})  # here the whole menu fits
+    assert menu.evaluate("list => list.scrollHeight <= list.clientHeight")
+    for link in page.locator(".sidebar a:visible").all():
+        expect(link).to_be_in_viewport(ratio=0.9)
     assert watched.complaints == []
 
 
