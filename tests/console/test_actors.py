@@ -1,20 +1,8 @@
 """Display names of actors, and lists of ids."""
 
-import asyncio
-from types import SimpleNamespace
-
 import pytest
 
-from muster.console.actors import actor_in_words, listed, names_of
-
-
-def test_keys_have_names():
-    class Accounts:
-        async def keys(self, workspace):
-            assert workspace == 7
-            return [SimpleNamespace(id="k1", name="okta"), SimpleNamespace(id="k2", name="")]
-
-    assert asyncio.run(names_of(Accounts(), 7)) == {"key:k1": 'key "okta"', "key:k2": 'key ""'}
+from muster.console.actors import actor_in_words, listed
 
 
 @pytest.mark.parametrize(
@@ -22,6 +10,8 @@ def test_keys_have_names():
     [
         ("key:k1", 'key "okta"'),
         ("key:e5e9f0a1b2c3d4", "key e5e9f0a1"),
+        ("oauth:7.5f2b9c0d8e7a4b16", "OAuth client 7.5f2b9c"),
+        ("trust:e5e9f0a1b2c3d4", "federated trust e5e9f0a1"),
         ("admin:ada@example.com", "ada@example.com"),
         ("openid:acme:eve@example.com", "eve@example.com (SSO)"),
         ("demo", "Sample data"),

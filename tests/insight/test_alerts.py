@@ -55,6 +55,9 @@ class Parts:
     async def recent(self, workspace, now):
         return self._reversals
 
+    async def clients(self, workspace):
+        return {"key:okta": 'key "okta"'}
+
     async def returned(self, workspace, now):
         return self._returns
 
@@ -182,9 +185,9 @@ def test_a_number_with_its_noun(number, text):
     assert counted(number, "user") == text
 
 
-def reversal(user_id):
-    """A reactivation by key \"okta\" at 14:02, after a deactivation at 13:58."""
-    rows = (("key:okta", "14:02"), ("openid:*:ann@x.org", "13:58"))
+def reversal(user_id, actor="key:okta"):
+    """A reactivation by a client at 14:02, after a deactivation at 13:58."""
+    rows = ((actor, "14:02"), ("openid:*:ann@x.org", "13:58"))
     return Reversal(
         *(
             Change(
@@ -214,7 +217,9 @@ def test_reactivations_against_an_administrator():
     assert (alert.name, alert.count, alert.page) == ("reactivated", 1, "/users/u1")
     several = collect(reversals=[reversal(f"u{number}") for number in range(5)])
     assert [alert.count for alert in several] == [1, 1, 1, 2]
-    assert "by a revoked key" in several[0].text
+    for actor, words in (("key:x", "a revoked key"), ("oauth:x", "an OAuth client")):
+        (alert,) = collect(reversals=[reversal("u1", actor)])
+        assert f"was reactivated by {words} at" in alert.text
     assert several[-1].text == (
         "2 other users were reactivated by a client after an administrator's deactivation."
     )

@@ -1,10 +1,15 @@
 """Deactivations by an administrator that a key reverses, and the warning of them."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 
 from muster.access.permissions import SCIM
-from muster.insight.reactivations import _SAYS_INACTIVE
+from muster.base import clock
+from muster.base.clock import timestamp
+from muster.insight.reactivations import _SAYS_INACTIVE, Reactivations
+from muster.storage.port.changes import Change, ChangeOrigin
 from tests.console.browsing import Visitor, invitation
 from tests.insight.test_access_story import told
 from tests.support.people import name, person, replace
@@ -153,14 +158,14 @@ def test_an_oauth_client_that_reverses_an_administrator_is_shown_too(root, fresh
         back, again = (
             entra.post("/Users", json=person(displayName=text)).json() for text in ("Bea", "Cleo")
         )
-        warning = "The OAuth client Entra manages this user, and its identity provider may"
+        warning = "OAuth client Entra manages this user, and its identity provider may"
         assert warning in switch(root, fresh, back, "deactivate")
         switch(root, fresh, again, "delete")
         entra.patch(f"/Users/{back['id']}", json=replace("active", True))
         entra.post("/Users", json=person(again["userName"], displayName="Cleo"))
         (reactivated,), (recreated,) = attention(fresh), returns(fresh)
-        assert reactivated.startswith("Bea was reactivated by an OAuth client at ")
-        assert recreated.startswith("Cleo was created again by an OAuth client at ")
+        assert reactivated.startswith('Bea was reactivated by OAuth client "Entra" at ')
+        assert recreated.startswith('Cleo was created again by OAuth client "Entra" at ')
         switch(root, fresh, back, "deactivate")
         entra.patch(f"/Users/{back['id']}", json=replace("active", False))  # it knows, and agrees
         entra.patch(f"/Users/{back['id']}", json=replace("active", True))
@@ -208,3 +213,96 @@ def test_the_deactivation_of_a_selection_warns_too(root, fresh, okta):
     assert warning not in root.get(path, action="delete", chosen=users).text
     assert warning in root.get(path, action="deactivate", chosen=users).text
     assert warning in root.submit(path, action="deactivate", ids=",".join(users)).text
+
+
+AGAIN = "manages this user, and its identity provider may deactivate them again at its next sync."
+
+
+@pytest.fixture
+def entra(fresh):
+    """An OAuth client of the connection Staff."""
+    body = {"name": "Staff", "provider": "entra"}
+    connection = fresh.api.post("/connections", json=body).json()["id"]
+    path = f"/connections/{connection}/oauth-clients"
+    made = fresh.api.post(path, json={"name": "Sync"}).json()
+    secret = (made["clientId"], made["clientSecret"])
+    with fresh.client("none", "") as http:
+        form = {"grant_type": "client_credentials"}
+        token = http.post("/oauth/token", data=form, auth=secret).json()["access_token"]
+    with fresh.client(token, "/scim/v2") as client:
+        yield client
+
+
+def test_an_oauth_client_that_reverses_a_deactivation_is_shown_too(root, fresh, entra):
+    user = entra.post("/Users", json=person(displayName="Bea Ox")).json()
+    warning = "Connection Staff (OAuth client Sync) manages this user"
+    assert warning in switch(root, fresh, user, "deactivate")
+    entra.patch(f"/Users/{user['id']}", json=replace("active", True))
+    (text,) = attention(fresh)
+    assert text.startswith('Bea Ox was reactivated by OAuth client "Sync" at ')
+    sentences, _ = told(root, fresh, user)
+    assert sentences[0].startswith('Reactivated by OAuth client "Sync".')
+    assert sentences[1].startswith("This reversed the deactivation by leaver")
+    switch(root, fresh, user, "delete")
+    entra.post("/Users", json=person(user["userName"], displayName="Bea Ox"))
+    (text,) = returns(fresh)
+    assert text.startswith('Bea Ox was created again by OAuth client "Sync" at ')
+
+
+def test_a_reactivation_warns_and_names_the_connections(root, fresh, okta, entra):
+    users = [client.post("/Users", json=person()).json() for client in (okta, entra)]
+    ids = [user["id"] for user in users]
+    for user in users:
+        switch(root, fresh, user, "deactivate")
+    path = f"/w/{fresh.name}/users/selection"
+    one = root.get(path, action="reactivate", chosen=ids[1:]).text
+    assert f"Connection Staff (OAuth client Sync) {AGAIN} Activate them there too." in one
+    warning = (
+        "Key okta and connection Staff (OAuth client Sync) manage some of these users, and their"
+        " identity providers may deactivate them again at their next sync."
+    )
+    assert warning in root.get(path, action="reactivate", chosen=ids).text
+    assert warning in root.submit(path, action="reactivate", ids=",".join(ids)).text
+
+
+def test_the_page_of_a_leaver_says_how_their_return_is_shown(root, fresh, okta):
+    user = okta.post("/Users", json=person(displayName="Bea Ox")).json()
+    words = "If the identity provider sends this user as active, they regain access."
+
+    def says(*actions):
+        for action in actions:
+            switch(root, fresh, user, action)
+        return told(root, fresh, user)
+
+    assert not any(words in sentence for sentence in says()[0])
+    sentences, links = says("deactivate")
+    assert any(words in sentence for sentence in sentences)
+    assert f"/w/{fresh.name}#attention" in links
+    assert 'id="attention"' in root.get(f"/w/{fresh.name}").text
+    assert not any(words in sentence for sentence in says("reactivate")[0])
+    assert any("creates this user again, they regain" in each for each in says("delete")[0])
+    by_key = okta.post("/Users", json=person()).json()
+    okta.patch(f"/Users/{by_key['id']}", json=replace("active", False))
+    assert not any("Needs attention" in each for each in told(root, fresh, by_key)[0])
+    root.get(f"/w/{fresh.name}/users/new")
+    made = root.post(f"/w/{fresh.name}/users/new", userName=name()).headers["location"]
+    by_hand = {"id": made.rpartition("/")[2]}  # nobody provisions them
+    switch(root, fresh, by_hand, "deactivate")
+    assert not any("Needs attention" in each for each in told(root, fresh, by_hand)[0])
+
+
+@pytest.mark.parametrize(
+    ("actor", "days", "after", "watched"),
+    [
+        ("admin:ann@x.org", 6, b'{"active":false}', True),
+        ("openid:*:ann@x.org", 6, b'{"active":false}', True),
+        ("admin:ann@x.org", 8, b'{"active":false}', False),
+        ("key:okta", 6, b'{"active":false}', False),
+        ("admin:ann@x.org", 6, b"{}", False),
+    ],
+)
+def test_the_return_of_a_leaver_is_watched_for_a_week(actor, days, after, watched):
+    origin = ChangeOrigin(actor, "request", timestamp(clock.now() - timedelta(days=days)))
+    later = Change(3, origin, "User", "u", "update", 3, after, before=after)
+    change = Change(2, origin, "User", "u", "update", 2, after, before=b"{}")
+    assert Reactivations(None).watched([later, change]) == watched

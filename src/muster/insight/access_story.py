@@ -9,6 +9,7 @@ import orjson
 from muster.directory.caller import Caller
 from muster.directory.documents import parse
 from muster.directory.guard.desk import GuardDesk
+from muster.insight.credentials import ACTORS
 from muster.insight.reactivations import has_agreed, reversal_of
 from muster.storage.port.changes import Change
 from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
@@ -169,13 +170,14 @@ def _called(actor: str, names: dict[str, str]) -> str:
 
 def _by(kind: str, word: str, change: Change, names: dict[str, str]) -> Fact:
     actor = change.origin.actor
-    page = f"/requests?request={change.origin.request_id}" if actor.startswith("key:") else ""
+    page = f"/requests?request={change.origin.request_id}" if actor.startswith(ACTORS) else ""
     text = f"{word} by {_called(actor, names)}."
     return Fact(kind, text, change.origin.time, page, "View the request" if page else "")
 
 
 def _refused(kept: RecordedRequest, names: dict[str, str], named: str = "") -> Fact:
-    key = names.get(f"key:{kept.key_id}", "an unknown key")
+    actors = (f"{kind}{kept.key_id}" for kind in ACTORS)
+    key = next((names[actor] for actor in actors if actor in names), "an unknown key")
     found = _DETAIL.search(kept.answer)
     detail = str(orjson.loads(found[1]))[:_MAX_DETAIL] if found else f"status {kept.status}"
     about = f"A creation of {named}" if named else f"A {kept.method} request"

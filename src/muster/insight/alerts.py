@@ -14,11 +14,14 @@ from muster.events.webhooks.endpoints import GAVE_UP, Webhooks
 from muster.insight.reactivations import Reactivations
 from muster.insight.resolutions import Doctor
 from muster.storage.port.accounts import KeyRecord, Workspace
+from muster.storage.port.changes import Change
 
 _SOON = timedelta(days=14)
 _RECENTLY = timedelta(days=14)
 _NAMED = 3
 """The number of keys that an alert names."""
+_DELETED = {"key": "a revoked key", "oauth": "an OAuth client", "trust": "a trusted issuer"}
+"""The words for a credential that is not found any more, by the kind of its actor."""
 _VERBS = {
     "expired": ("has expired", "have expired"),
     "expiring": ("expires within 14 days", "expire within 14 days"),
@@ -88,8 +91,8 @@ class Alerts:
         return [
             *await self._pauses(workspace.id),
             *await self._guard(caller),
-            *await self._reversals(workspace.id, keys, now),
-            *await self._returns(workspace.id, keys, now),
+            *await self._reversals(workspace.id, now),
+            *await self._returns(workspace.id, now),
             *await self._failures(workspace.id, failed),
             *_unknown_keys(unauthorized),
             *[alert async for alert in self._deliveries(workspace.id)],
@@ -130,18 +133,16 @@ class Alerts:
             return [Alert("guardLimit", guard.done, text, "/guard", "View guard")]
         return []
 
-    async def _reversals(
-        self, workspace: int, keys: Sequence[KeyRecord], now: datetime
-    ) -> list[Alert]:
+    async def _reversals(self, workspace: int, now: datetime) -> list[Alert]:
         """Return an alert about each user whom a client reactivated against an administrator."""
         found = await self._reactivations.recent(workspace, now)
-        named = {f"key:{key.id}": f'key "{key.name}"' for key in keys}
+        named = await self._reactivations.clients(workspace) if found else {}
         alerts = []
         for again, before in found[:_NAMED]:
             document = parse(again.document)
             who = document.get("displayName") or document.get("userName") or again.id
             text = (
-                f"{who} was reactivated by {_client(again.origin.actor, named)} at"
+                f"{who} was reactivated by {_client(again, named)} at"
                 f" {_minute(again.origin.time)} UTC, after {before.origin.actor.split(':')[-1]} had"
                 f" deactivated them at {_minute(before.origin.time)} UTC."
             )
@@ -155,17 +156,16 @@ class Alerts:
             alerts.append(Alert("reactivated", number, text, page, "View audit log"))
         return alerts
 
-    async def _returns(
-        self, workspace: int, keys: Sequence[KeyRecord], now: datetime
-    ) -> list[Alert]:
+    async def _returns(self, workspace: int, now: datetime) -> list[Alert]:
         """Return an alert about each user whom a client created again after a deletion."""
-        named = {f"key:{key.id}": f'key "{key.name}"' for key in keys}
+        found = await self._reactivations.returned(workspace, now)
+        named = await self._reactivations.clients(workspace) if found else {}
         alerts = []
-        for created, deleted in await self._reactivations.returned(workspace, now):
+        for created, deleted in found:
             document = parse(created.document)
             who = document.get("displayName") or document.get("userName") or created.id
             text = (
-                f"{who} was created again by {_client(created.origin.actor, named)} at"
+                f"{who} was created again by {_client(created, named)} at"
                 f" {_minute(created.origin.time)} UTC, after"
                 f" {deleted.origin.actor.split(':')[-1]} had deleted them at"
                 f" {_minute(deleted.origin.time)} UTC."
@@ -196,21 +196,15 @@ class Alerts:
                 yield Alert("webhookPaused", 1, text, page, "View webhook")
 
 
+def _client(change: Change, named: Mapping[str, str]) -> str:
+    """Return the client that made a change; its credential may be deleted."""
+    actor = change.origin.actor
+    return named.get(actor) or _DELETED.get(actor.partition(":")[0], "a client")
+
+
 def _minute(time: str) -> str:
     """Return a timestamp as its date and minute."""
     return time[:16].replace("T", " ")
-
-
-def _client(actor: str, keys: Mapping[str, str]) -> str:
-    """Return a provisioning client in words.
-
-    Args:
-        actor: The client as an actor.
-        keys: The keys that are not revoked in words, by actor.
-    """
-    if actor.startswith("oauth:"):
-        return "an OAuth client"
-    return "a trusted issuer" if actor.startswith("trust:") else keys.get(actor, "a revoked key")
 
 
 def _unknown_keys(number: int) -> Iterator[Alert]:

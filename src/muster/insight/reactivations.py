@@ -4,16 +4,14 @@ A client acts by an API key, as an OAuth client, or with the token of a trusted 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from muster.access.keys import state_of
-from muster.access.oauth.clients import CLIENT_KIND
-from muster.access.oauth.trusts import TRUST_KIND
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.directory.documents import parse
+from muster.insight.credentials import ACTORS, credential_names, credentials_of
 from muster.scim.values import fold
 from muster.storage.port.changes import Change, ChangeFilter
 from muster.storage.port.engine import Storage
@@ -26,7 +24,8 @@ _EXAMINED = 20_000
 _MOST_USERS = 20
 _HISTORY = 20
 """The most changes of one user that are read."""
-
+_NAMED = 3
+"""The most clients that a warning names."""
 _MILLISECOND = 0.001
 """The precision of the times of changes."""
 _FALSE = r'"?false\b'
@@ -70,7 +69,7 @@ def is_administrator(actor: str) -> bool:
 
 def is_client(actor: str) -> bool:
     """Return whether an actor is a credential of a provisioning client."""
-    return actor.startswith(_CLIENTS)
+    return actor.startswith(ACTORS)
 
 
 def switched(change: Change) -> bool | None:
@@ -134,6 +133,10 @@ class Reactivations:
         self._storage = storage
         self._requests = RequestStore(storage)
         self._changes = UserChanges(storage)
+
+    async def clients(self, workspace: int) -> Mapping[str, str]:
+        """Return the names of the clients of a workspace within a sentence, by their actors."""
+        return await credential_names(self._storage, workspace)
 
     async def recent(self, workspace: int, now: datetime) -> list[Reversal]:
         """Return the reversals of the last days that still hold, the newest first.
@@ -203,10 +206,10 @@ class Reactivations:
         return created if by_client and created.sequence > deleted.sequence else None
 
     async def warning(self, workspace: int, ids: Sequence[str], action: str = "deactivate") -> str:
-        """Return a warning that the provider of users whom a client manages may reverse an action.
+        """Return a warning that the provider that manages some users may reverse an action.
 
-        It is empty if no client manages them. Only the first users are looked up, and a sentence
-        about the others leaves it open whether a client manages them.
+        It names the connections. It is empty if none manages them. Only the first users are looked
+        up, and a sentence about the others leaves it open whether a connection manages them.
 
         Args:
             workspace: The workspace.
@@ -214,24 +217,27 @@ class Reactivations:
             action: deactivate, reactivate or delete.
         """
         again, there_too = _AGAIN[action]
-        now = clock.now()
         clients = {
-            f"key:{key.id}": f"Key {key.name}"
-            for key in await self._storage.keys(workspace)
-            if state_of(key, now) == "active"
+            each.actor: each.manager
+            for each in await credentials_of(self._storage, workspace)
+            if each.active
         }
-        for item in await self._storage.items(workspace, CLIENT_KIND):
-            clients[f"oauth:{item.id}"] = f"The OAuth client {item.body['name']}"
-        for item in await self._storage.items(workspace, TRUST_KIND):
-            clients[f"trust:{item.id}"] = "A trusted issuer"
-        users = "this user" if len(ids) == 1 else "some of these users"
-        for user_id in ids[:_MOST_USERS]:
+        managers: dict[str, None] = {}
+        for user_id in ids[:_MOST_USERS] if clients else ():
             for change in await self._storage.history(workspace, user_id, None, _HISTORY):
                 if change.version and change.origin.actor in clients:
-                    return (
-                        f"{clients[change.origin.actor]} manages {users}, and its identity"
-                        f" provider may {again} at its next sync. {there_too}"
-                    )
+                    managers[clients[change.origin.actor]] = None
+                    break
+        if managers:
+            named = list(managers)[:_NAMED]
+            subject = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+            users = "this user" if len(ids) == 1 else "some of these users"
+            one = len(named) == 1
+            does = f"manages {users}, and its" if one else f"manage {users}, and their"
+            may = f"provider may {again} at its" if one else f"providers may {again} at their"
+            return (
+                f"{subject[:1].upper()}{subject[1:]} {does} identity {may} next sync. {there_too}"
+            )
         if len(ids) > _MOST_USERS and clients:
             return (
                 f"If an identity provider manages these users, it may {again} at its next sync."
@@ -239,9 +245,24 @@ class Reactivations:
             )
         return ""
 
+    def watched(self, changes: Sequence[Change]) -> bool:
+        """Tell whether an alert would show that a client gives a user access again.
+
+        That is so for some days after an administrator has deactivated or deleted them.
+
+        Args:
+            changes: The latest changes of the user, the newest first.
+        """
+        for change in changes:
+            gone = change.version and change.action == "delete"
+            if gone or switched(change) is not None:
+                taken = gone or switched(change) is False
+                recent = change.origin.time >= timestamp(clock.now() - _RECENTLY)
+                return bool(taken and recent and is_administrator(change.origin.actor))
+        return False
+
 
 _ADMINISTRATORS = ("admin:", "openid:")
-_CLIENTS = ("key:", "oauth:", "trust:")
 _AGAIN = {
     "deactivate": ("reactivate them", "Deactivate or remove them there too."),
     "reactivate": ("deactivate them again", "Activate them there too."),

@@ -231,3 +231,54 @@ def test_a_local_address_is_said_to_be_out_of_reach(root, fresh):
     page = root.get(f"/w/{fresh.name}/connect/entra").text
     assert "cannot reach this address" in page
     assert "default is mailNickname" in page
+
+
+def test_a_key_that_exists_is_offered_before_another_one(root, fresh):
+    token, key_id = key_named(fresh, "Okta")
+    base = f"/w/{fresh.name}/connect/okta"
+    page = root.get(base).text
+    assert "1. Continue with the existing credential" in page
+    assert "Create the API key</h2>" not in page
+    row = re.search(r'<tr><td data-label="Name">.*?</tr>', page, re.DOTALL)[0]
+    assert f'/keys/{key_id}">Okta</a><br><small>API key</small>' in row
+    assert 'data-label="Last used">Never' in row
+    assert "Continue with the test" in row
+    assert "<summary>Create another key</summary>" in page
+    assert 'name="name" value="Okta 2"' in page
+    fresh.client(token, "/scim/v2").get("/Users").raise_for_status()
+    assert until(lambda: 'data-label="Last used">Never' not in root.get(base).text)
+    assert "1. Create the API key" in root.get(f"/w/{fresh.name}/connect/entra").text
+    shown = root.submit(f"{base}/check", key=key_id).text
+    assert shown.index("Live check of “Okta”") < shown.index("Set up Okta")
+    assert 'data-copy="The API key' not in page + shown  # only a value can be copied
+    fresh.api.delete(f"/keys/{key_id}").raise_for_status()
+    assert "1. Create the API key" in root.get(base).text
+
+
+def test_an_oauth_client_of_a_connection_of_the_provider_is_offered(root, fresh):
+    body = {"name": "Staff", "provider": "entra"}
+    connection = fresh.api.post("/connections", json=body).json()["id"]
+    path = f"/connections/{connection}/oauth-clients"
+    client = fresh.api.post(path, json={"name": "Sync"}).json()["clientId"]
+    base = f"/w/{fresh.name}/connect/entra"
+    page = root.get(base).text
+    assert f'/connections/{connection}">Sync</a>' in page
+    assert "<small>OAuth client of the connection Staff" in page
+    page = root.submit(f"{base}/check", key=client).text
+    assert "Live check of “Sync”" in page
+    assert f'data-copy="{client}"' in page
+    assert "1. Create the API key" in root.get(f"/w/{fresh.name}/connect/other").text
+
+
+def test_who_may_not_create_keys_is_shown_those_that_exist(server, root, fresh):
+    from tests.console.browsing import invited
+
+    _, key_id = key_named(fresh, "Okta staff")
+    one = invited(server, fresh.name, SCIM)
+    page = one.get(f"/w/{fresh.name}/connect/okta").text
+    assert "Okta staff" in page
+    assert "Create another key" not in page
+    link = re.search(r'href="([^"]+)">Show the live check', page)[1]
+    assert link.endswith(f"?key={key_id}")
+    assert "Live check of “Okta staff”" in one.get(link).text
+    one.close()

@@ -12,7 +12,6 @@ from muster.access.connections import Connections
 from muster.access.origins import CredentialOrigins
 from muster.access.permissions import AUDIT, SCIM, SETTINGS
 from muster.base.clock import timestamp
-from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
 from muster.console.exports import Piece, audited
 from muster.console.web import PageRoute, Visit
@@ -21,6 +20,7 @@ from muster.directory.history.events import changed_values
 from muster.directory.history.past import parse_time
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
+from muster.insight.credentials import credential_names
 from muster.scim.errors import ScimError
 from muster.scim.values import Json
 from muster.storage.port.changes import Change, ChangeFilter
@@ -134,7 +134,7 @@ class AuditPages:
             rows, place = await self._rows(workspace, place, await self._wanted(visit))
         except ScimError as failed:
             status, error, place = failed.status, failed.detail, None
-        names = await names_of(self._storage, workspace)
+        names = await credential_names(self._storage, workspace)
         return visit.render(
             "audit.html",
             status,

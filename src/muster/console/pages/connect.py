@@ -1,19 +1,22 @@
 """The set-up guide for each identity provider, with its key and a live check of its requests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import count
 from urllib.parse import urlsplit
 
-from muster.access.keys import KeyOptions, Keys, state_of
+from muster.access.connections import DEFAULT
+from muster.access.keys import KeyOptions, Keys
 from muster.access.permissions import SCIM, SETTINGS
 from muster.access.roles import check_permissions
 from muster.access.settings import WorkspaceSettings
 from muster.base import clock
 from muster.base.clock import timestamp
 from muster.console.live_check import CHECKED, LATEST, Attempt, LiveCheck
-from muster.console.providers import PROVIDERS, Provider, of_provider
+from muster.console.providers import PROVIDERS, Provider, of_provider, recognise
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT, is_loopback
 from muster.http.wire.message import Response
+from muster.insight.credentials import KEY, Credential, credentials_of
 from muster.insight.people import subjects
 from muster.scim.dialects import QUIRKS
 from muster.scim.errors import ScimError, invalid_value, not_found
@@ -54,9 +57,12 @@ class ConnectPages:
         """Show the steps to connect a client, and its latest requests."""
         chosen, provider = _provider(visit)
         keys = {key.id: key for key in await self._storage.keys(visit.there().id)}
-        key = keys.get(visit.text("key"))
+        credentials = await credentials_of(self._storage, visit.there().id)
+        key = _named(credentials, visit.text("key"))
+        found = [] if key else await self._found(visit, chosen, credentials)
         latest = await self._latest(visit, chosen, keys, key)
-        own = [key] if key else of_provider(chosen, [(k, k.name, "") for k in keys.values()])
+        named = [(item, item.name, "") for item in credentials]
+        own = [key] if key else of_provider(chosen, named)
         base = visit.base.base(visit.request) + SCIM_ROOT
         partial = visit.request.header("hx-request") == "true"
         return visit.render(
@@ -66,13 +72,15 @@ class ConnectPages:
             chosen=chosen,
             provider=provider,
             base=base,
+            token_url=visit.base.base(visit.request) + "/oauth/token",
             local=is_loopback(urlsplit(base).hostname or ""),
-            name=visit.text("name") if error else provider.title,
+            name=visit.text("name") if error else _free_name(provider.title, credentials),
             token=visit.flashed.get("token", ""),
             said=visit.flashed.get("said", ""),
             error=error,
             key=key,
-            active=[item for item in keys.values() if state_of(item, clock.now()) == "active"],
+            found=found,
+            active=_others(credentials, found),
             recording=_recording(visit, key),
             latest=latest,
             attempts=await self._attempts(visit, keys),
@@ -85,7 +93,7 @@ class ConnectPages:
         )
 
     async def _latest(
-        self, visit: Visit, chosen: str, keys: dict[str, KeyRecord], key: KeyRecord | None
+        self, visit: Visit, chosen: str, keys: dict[str, KeyRecord], key: Credential | None
     ) -> list[RecordedRequest]:
         """Return the latest requests of a key, or else those that the provider may have sent."""
         workspace = visit.there().id
@@ -97,6 +105,17 @@ class ConnectPages:
             for kept in recent
         ]
         return of_provider(chosen, named)[:LATEST]
+
+    async def _found(
+        self, visit: Visit, chosen: str, credentials: Sequence[Credential]
+    ) -> list[Credential]:
+        """Return the working credentials that were made for a provider, the latest first."""
+        found = [item for item in reversed(credentials) if _works(item) and _is_for(chosen, item)]
+        for at, item in enumerate(found):
+            latest = await self._live.latest(visit.there().id, item.id) if item.kind != KEY else ()
+            if latest:
+                found[at] = item._replace(last_used=latest[0].time)
+        return found
 
     async def _attempts(self, visit: Visit, keys: dict[str, KeyRecord]) -> list[Attempt]:
         """Return the latest requests without a valid key.
@@ -127,7 +146,7 @@ class ConnectPages:
     async def check(self, visit: Visit) -> Response:
         """Follow an existing key, and record its reads for a while."""
         chosen, _ = _provider(visit)
-        key = await self._storage.key(visit.there().id, visit.text("key"))
+        key = _named(await credentials_of(self._storage, visit.there().id), visit.text("key"))
         if key is None:
             raise not_found("This key does not exist. Choose another one.")
         await self._record(visit, key.id)
@@ -149,7 +168,41 @@ def _provider(visit: Visit) -> tuple[str, Provider]:
     return name, PROVIDERS[name]
 
 
-def _recording(visit: Visit, key: KeyRecord | None) -> str:
+def _named(credentials: Sequence[Credential], identifier: str) -> Credential | None:
+    """Return the credential with an id, or None."""
+    return next((item for item in credentials if item.id == identifier), None)
+
+
+def _works(credential: Credential) -> bool:
+    return credential.active and credential.provisions
+
+
+def _is_for(chosen: str, credential: Credential) -> bool:
+    """Tell whether a credential was made for a provider.
+
+    It belongs to a connection of the provider, or is named after it. The default connection is that
+    of any client until an administrator names its provider.
+    """
+    name, connection = credential.name, credential.connection
+    if recognise(name, "") == chosen or name.lower() == PROVIDERS[chosen].title.lower():
+        return True
+    return connection.provider == chosen and (connection.id, chosen) != (DEFAULT, "other")
+
+
+def _free_name(title: str, credentials: Sequence[Credential]) -> str:
+    """Return a name for a new key that no active one has, such as "Okta 2"."""
+    taken = {item.name.lower() for item in credentials if item.active}
+    names = (title if number == 1 else f"{title} {number}" for number in count(1))
+    return next(name for name in names if name.lower() not in taken)
+
+
+def _others(credentials: Sequence[Credential], found: Sequence[Credential]) -> list[Credential]:
+    """Return the working credentials that are not among those of the provider."""
+    ids = {item.id for item in found}
+    return [item for item in credentials if _works(item) and item.id not in ids]
+
+
+def _recording(visit: Visit, key: Credential | None) -> str:
     """Return the time until which the reads of a key are recorded; empty if they are not."""
     workspace = visit.there()
     until = workspace.record_reads

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator
 
 from muster.access.permissions import SCIM
-from muster.console.actors import names_of
 from muster.console.csv_rows import csv_row
 from muster.console.exports import Piece, audited
 from muster.console.listings import COUNTED, ListQuery, cell, columns_of, read_query
@@ -17,6 +16,7 @@ from muster.http.management.tokens import Tokens
 from muster.http.scim.cursors import Cursor, Cursors
 from muster.http.wire.message import Response
 from muster.insight.access_story import AccessStory
+from muster.insight.credentials import credential_names
 from muster.scim.errors import ScimError
 from muster.scim.schema.model import ResourceType
 from muster.storage.port.changes import Change, ChangeFilter
@@ -64,7 +64,7 @@ class DirectoryPages:
             error = failed.detail
         refusals = []
         if plural == "users" and query.q and not documents and not error:
-            names = await names_of(self._storage, visit.there().id)
+            names = await credential_names(self._storage, visit.there().id)
             refusals = await self._story.refused_creations(visit.there().id, query.q, names)
         columns = {column.path: column for column in columns_of(plural, kind)}
         partial = (
@@ -172,7 +172,7 @@ class DirectoryPages:
             "deleted.html",
             plural=plural,
             rows=[(change, _called(change)) for change in rows],
-            names=await names_of(self._storage, workspace),
+            names=await credential_names(self._storage, workspace),
             following=None if place is None else await self._tokens.write(workspace, place),
         )
 

@@ -7,10 +7,10 @@ from muster.access.origins import CredentialOrigins
 from muster.access.permissions import SCIM, SETTINGS
 from muster.base import clock
 from muster.base.clock import timestamp
-from muster.console.actors import names_of
 from muster.console.charts import Block, stacked
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.message import Response
+from muster.insight.credentials import credential_names
 from muster.insight.doctor import LOST_FIX, TREND_DAYS, Finding, trend
 from muster.insight.resolutions import Doctor
 from muster.storage.port.accounts import Accounts
@@ -59,7 +59,7 @@ class DoctorPages:
             hidden=len(resolved),
             marks=examined.marks,
             trends={finding.id: _Trend(finding, today) for finding in shown},
-            names=await names_of(self._accounts, visit.there().id),
+            names=await credential_names(self._accounts, visit.there().id),
             fix=LOST_FIX,
             now=timestamp(),
             said=visit.flashed.get("said", ""),

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from muster.access.connections import Connections
 from muster.access.origins import CredentialOrigins
 from muster.access.permissions import SETTINGS
-from muster.console.actors import names_of
 from muster.console.stamps import stamp_of
 from muster.console.web import PageRoute, Visit
 from muster.directory.guard.desk import GuardDesk, HeldWrite
 from muster.http.wire.message import Response
+from muster.insight.credentials import credential_names
 from muster.scim.errors import ScimError
 from muster.storage.port.accounts import Accounts
 
@@ -53,7 +53,7 @@ class GuardPages:
             state=state,
             shown=state.held[:SHOWN],
             stamp=_stamp(state.held),
-            names=await names_of(self._accounts, workspace),
+            names=await credential_names(self._accounts, workspace),
             connections={one.id: one.name for one in await self._connections.all(workspace)},
             origins=await self._origins.of(workspace),
             said=visit.flashed.get("said", ""),

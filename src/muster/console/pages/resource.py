@@ -9,7 +9,7 @@ from muster.access.connections import Connections
 from muster.access.permissions import RESTORE, SCIM
 from muster.access.role_mappings import RoleMappings, granted
 from muster.base.clock import timestamp
-from muster.console.actors import listed, names_of
+from muster.console.actors import listed
 from muster.console.details import details_of, manager_of
 from muster.console.resources import ENDPOINTS, called
 from muster.console.web import PageRoute, Visit
@@ -21,6 +21,7 @@ from muster.directory.service import Directory
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
 from muster.insight.access_story import AccessStory, Fact
+from muster.insight.credentials import credential_names
 from muster.insight.reactivations import Reactivations
 from muster.scim.errors import ScimError, not_found
 from muster.scim.schema.labels import title_of
@@ -154,11 +155,12 @@ class ResourcePages:
             (parse(change.document) for change in changes if change.version), {}
         )
         older = changes[-1].sequence if len(changes) == _HISTORY else None
-        names = await names_of(self._storage, workspace)
+        names = await credential_names(self._storage, workspace)
         facts: list[Fact] = []
         if plural == "users" and not at and not asked:
             facts = await self._story.tell(visit.caller, resource_id, now.document, changes, names)
             facts[1:1] = await self._return(workspace, changes, now, names)
+            facts += await self._watch(workspace, changes, now, resource_id)
         several = len(await self._connections.all(workspace)) > 1
         owned = several and now.document is not None
         return visit.render(
@@ -241,6 +243,24 @@ class ResourcePages:
         text = f"This reversed the deletion by {who}."
         page = f"/users/{former.id}"
         return [Fact("bad", text, former.origin.time, page, "View the deleted user")]
+
+    async def _watch(
+        self, workspace: int, changes: Sequence[Change], now: ShownState, user_id: str
+    ) -> list[Fact]:
+        """Return the fact that an alert would show the return of a leaver, if one would."""
+        watched = self._reactivations.watched(changes)
+        if not watched or not await self._reactivations.warning(workspace, [user_id]):
+            return []
+        if now.document is None:
+            again, decision, agreed = "creates this user again", "deletion", ""
+        else:
+            again, decision = "sends this user as active", "deactivation"
+            agreed = ", unless the provider had deactivated them too"
+        text = (
+            f"If the identity provider {again}, they regain access. Within 7 days of the"
+            f" {decision}, the overview shows that under “Needs attention”{agreed}."
+        )
+        return [Fact("note", text, "", "#attention", "Open the overview")]
 
     async def _now(self, visit: Visit, kind: ResourceType) -> ShownState:
         try:

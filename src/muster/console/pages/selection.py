@@ -112,8 +112,8 @@ class SelectionPages:
         )
 
     async def _warning(self, visit: Visit, action: str, ids: list[str]) -> str:
-        """Return a warning that the users may come back; empty for other actions."""
-        if action not in ("deactivate", "delete"):
+        """Return a warning that a provider may reverse the action; empty for other actions."""
+        if action not in ("deactivate", "reactivate", "delete"):
             return ""
         return await self._reactivations.warning(visit.there().id, ids, action)
 
