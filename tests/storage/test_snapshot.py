@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,31 @@ class AlwaysReading(threading.Thread):
                 break
         for connection in connections:
             connection.close()
+
+
+def test_reads_are_served_while_another_process_writes(tmp_path):
+    path = str(tmp_path / "m.db")
+
+    async def run():
+        storage = SqliteStorage(path)
+        await storage.migrate()
+        await storage.start()
+        workspace = await storage.add_workspace("w", "rfc7644", False, "2026-01-01T00:00:00Z")
+        note = Note(
+            workspace.id, ChangeOrigin("a", "r", "2026-01-01T00:00:00Z"), "T", "x", "update", b"{}"
+        )
+        with closing(connect(path, 1000)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            writing = asyncio.create_task(storage.record([note]))
+            await asyncio.sleep(0)
+            assert await storage.get(workspace.id, "User", "none") is None
+            assert not writing.done()
+            other.execute("COMMIT")
+        await writing
+        assert await storage.latest_change(workspace.id) == 1
+        await storage.close()
+
+    asyncio.run(run())
 
 
 @pytest.mark.slow

@@ -138,13 +138,18 @@ def begin(connection: sqlite3.Connection, seconds: float) -> None:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                if not is_busy(error) or time.monotonic() > end:
                     raise
             else:
                 return
             time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311 (not for security)
     finally:
         connection.execute(f"PRAGMA busy_timeout = {usual}")
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Tell whether another process has the lock."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def missing(path: str) -> list[Missing]:

@@ -60,6 +60,7 @@ from muster.storage.records.sealing import seal_new
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
 from muster.storage.sqlite.connection import (
+    BUSY_SECONDS,
     PATIENT_SECONDS,
     ConnectionPool,
     connect,
@@ -182,7 +183,7 @@ class SqliteStorage(SqliteAccounts):
         self.stale_outlines: set[tuple[int, str]] = set()
         self._hierarchies = HierarchyCache()
         self.scan_seconds = scan_seconds
-        self._patience = PATIENT_SECONDS if patient else 0.0
+        self._patience = PATIENT_SECONDS if patient else BUSY_SECONDS
 
     async def migrate(self) -> tuple[str | None, str]:
         return await asyncio.to_thread(migrate, self.path)
