@@ -30,6 +30,17 @@ def test_the_site_has_no_broken_link_no_orphan_and_nothing_of_other_hosts(site):
 
 @pytest.mark.outside
 @pytest.mark.xdist_group("site")
+def test_the_search_has_every_page_but_the_single_decisions(site):
+    items = json.loads((site / "search.json").read_text())["items"]
+    found = {item["location"].partition("#")[0] for item in items}
+    pages = {path.parent.relative_to(site).as_posix() + "/" for path in site.rglob("*/index.html")}
+    left_out = pages - found
+    assert len(left_out) > 40
+    assert all(re.match(r"decisions/\d", page) for page in left_out)
+
+
+@pytest.mark.outside
+@pytest.mark.xdist_group("site")
 def test_the_packed_site_is_small_and_whole(site, tmp_path):
     size = pack(site, tmp_path)
     assert size < MOST_PACKED

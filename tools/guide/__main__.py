@@ -29,6 +29,7 @@ _PACKED = {".html", ".css", ".js", ".json", ".svg", ".xml", ".txt"}
 _UNUSED = {"404.html", "sitemap.xml", "objects.inv"}
 """Files that need the site's public address, which a copy in the wheel does not know."""
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
+_DECISION = re.compile(r"decisions/\d")
 _HASHED = re.compile(r"\.[0-9a-f]{8,}\.(min\.)?\w+$")
 _MEDIA = {
     ".html": "text/html; charset=utf-8",
@@ -58,6 +59,7 @@ def build(copy: Path | None = None) -> Path:
     with (folder.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _run_zensical()
+        _leave_decisions_out_of_the_search(folder / "search.json")
         return folder if copy is None else Path(shutil.copytree(folder, copy))
 
 
@@ -73,6 +75,17 @@ def _run_zensical() -> None:
     output = _COLORS.sub("", done.stdout + done.stderr)
     if done.returncode or "warning" in output.lower():
         raise BuildFailed(output.partition("Traceback")[0])
+
+
+def _leave_decisions_out_of_the_search(index: Path) -> None:
+    """Remove single decisions from the index of the search.
+
+    They are for contributors, and their sections came before the pages that most readers look for.
+    The list of decisions stays in the index, with every title.
+    """
+    found = json.loads(index.read_text())
+    found["items"] = [one for one in found["items"] if not _DECISION.match(one["location"])]
+    index.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")))
 
 
 def _project() -> dict[str, Any]:
