@@ -7,6 +7,7 @@ from tests.support.server import Server
 
 
 def test_demo_without_options_fills_a_workspace_of_its_own(muster):
+    muster("migrate")
     done = muster("demo", "--users", "3")
     assert "Created 3 users in workspace 'demo'" in done.stdout
     assert "keys create --workspace demo" in done.stdout

@@ -5,12 +5,14 @@ import re
 
 
 def test_a_key_is_printed_alone(muster):
+    muster("migrate")
     made = muster("keys", "create", "--name", "x", "--admin")
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", made.stdout)
     assert made.stderr == ""
 
 
 def test_a_key_that_may_do_everything_comes_with_a_warning_unless_asked_for(muster):
+    muster("migrate")
     made = muster("keys", "create", "--name", "bare")
     assert made.stdout.count("\n") == 1
     assert made.stderr == (
@@ -107,6 +109,7 @@ def test_help_says_that_a_key_without_permissions_is_an_administrators(muster):
 
 
 def test_a_platform_key_is_printed_alone(muster):
+    muster("migrate")
     made = muster("keys", "create", "--platform", "--name", "signup", "--expires-in-days", "30")
     assert re.fullmatch(r"muster_platform_[0-9a-f]{16}_[\w-]{43}\n", made.stdout)
     assert made.stderr == ""

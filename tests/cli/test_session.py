@@ -22,6 +22,16 @@ def test_a_folder_that_does_not_exist(muster):
     )
 
 
+def test_a_command_that_creates_the_database_says_so(muster, tmp_path):
+    create = ("workspaces", "create")
+    first, second = muster(*create, "acme"), muster(*create, "beta")
+    assert first.stderr == (
+        f"muster: created the database {tmp_path}/muster.db. If the service has another one, name it"
+        " with --database or MUSTER_DATABASE\n"
+    )
+    assert second.stderr == ""
+
+
 def test_a_file_that_may_not_be_opened(tmp_path):
     (tmp_path / "x.db").touch(0o000)
     command = [

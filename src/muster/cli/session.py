@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from muster.cli.output import warn
 from muster.config import Settings, is_postgres, mistaken_variables, sqlite_path
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.engine import Storage
@@ -111,21 +112,28 @@ def run(
     Args:
         settings: The settings that name the database.
         work: The work.
-        existing: Whether a SQLite file that does not exist is an error. Otherwise it is created.
+        existing: Whether a SQLite file that does not exist is an error. Otherwise it is created,
+            and a notice says so: a command in another folder than the service would go unnoticed.
 
     Raises:
         CommandError: The database cannot be opened or used.
     """
     from muster.storage.engines import open_storage
 
-    if existing and not is_postgres(settings.database):
-        path = sqlite_path(settings.database)
-        if not os.path.exists(path):
-            raise CommandError(f"no database at {path}; name it with --database or MUSTER_DATABASE")
+    new = ""
+    if not is_postgres(settings.database) and not os.path.exists(sqlite_path(settings.database)):
+        new = sqlite_path(settings.database)
+    if new and existing:
+        raise CommandError(f"no database at {new}; name it with --database or MUSTER_DATABASE")
 
     async def session() -> T:
         storage = open_storage(settings, patient=True)
         await storage.migrate()
+        if new:
+            warn(
+                f"created the database {new}. If the service has another one, name it with"
+                " --database or MUSTER_DATABASE"
+            )
         await storage.start()
         try:
             return await work(storage)
