@@ -278,7 +278,7 @@ def build_services(storage: Storage, settings: Settings) -> Services:
         rollback=Rollback(storage),
         schemas=CustomSchemas(storage),
         storage=storage,
-        token_server=TokenServer(storage, oauth_clients, key_sets, access_tokens),
+        token_server=TokenServer(storage, oauth_clients, trusts, key_sets, access_tokens),
         tokens=Tokens(storage),
         trusts=trusts,
         usage=UsageStore(storage),

@@ -14,8 +14,8 @@ from muster.access.oauth.server import ASSERTION_TYPE
 from muster.base import clock
 from tests.support.in_process import InProcessServer
 from tests.support.people import name, person
-from tests.support.signed import EC, KEYS, RSA, STRANGER
-from tests.support.tenant import Tenant
+from tests.support.signed import EC, KEYS, RSA, STRANGER, signed
+from tests.support.tenant import Tenant, forget_attempts
 
 _numbers = itertools.count()
 
@@ -69,6 +69,7 @@ class Provider:
 
 @pytest.fixture
 def provider(fresh):
+    forget_attempts(fresh.server)
     return Provider(fresh)
 
 
@@ -144,6 +145,15 @@ def test_anybody_can_verify_an_access_token(provider):
 )
 def test_malformed_requests_say_what_is_wrong(provider, form, error):
     refused(provider.by_secret(provider.client(), **form), 400, error)
+
+
+def test_an_id_that_no_client_can_have_is_unknown(provider):
+    """PostgreSQL stores no NUL."""
+    client_id = provider.client()["clientId"][:-1] + "\0"
+    refused(provider.ask(client_id=client_id, client_secret="x"), 401, "invalid_client")
+    token = signed({"iss": client_id, "sub": client_id, "exp": 2**40})
+    assertion = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": token}
+    refused(provider.ask(**assertion), 401, "invalid_client")
 
 
 def test_repeated_parameters_and_other_bodies_are_refused(provider):

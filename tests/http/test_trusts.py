@@ -4,13 +4,15 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
+from muster.access.oauth.server import ASSERTION_TYPE, GRANT
 from muster.base import clock
 from tests.support.people import name, person
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, forget_attempts
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 KEY, NEXT, STRANGER = (RSAKey.generate_key(2048, {"kid": kid}) for kid in ("one", "two", "one"))
@@ -92,12 +94,24 @@ class Trusting:
         }
         return self.tenant.api.post(self.path, json=body)
 
+    def exchange(self, client_id, token):
+        """Ask for an access token as Microsoft Entra ID does (RFC 7523 section 2.2)."""
+        form = {
+            "grant_type": GRANT,
+            "client_id": client_id,
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": token,
+            "scope": "scim",
+        }
+        return httpx.post(f"{self.tenant.server.url}/oauth/token", data=form)
+
     def get(self, token):
         return self.tenant.client(token, "/scim/v2").get("/Users").status_code
 
 
 @pytest.fixture
 def trusting(fresh, issuer):
+    forget_attempts(fresh.server)
     made = Trusting(fresh, issuer)
     assert made.trust().status_code == 201
     return made
@@ -169,6 +183,73 @@ def test_keys_remain_valid_while_the_issuer_is_down(trusting):
     assert trusting.get(trusting.issuer.token()) == 200
     trusting.issuer.up = False
     assert trusting.get(trusting.issuer.token(jti="another")) == 200
+
+
+def test_the_sync_goes_on_after_an_outage_at_a_restart(trusting):
+    """No keys are cached then; Entra ID would end its whole sync after 401."""
+    [made] = trusting.tenant.api.get(trusting.path).json()["items"]
+    trusting.issuer.up = False
+    refused = trusting.tenant.client(trusting.issuer.token(), "/scim/v2").get("/Users")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+    assert "cannot be fetched now" in refused.json()["detail"]
+    exchange = trusting.exchange(made["clientId"], trusting.issuer.token())
+    assert (exchange.status_code, exchange.headers["retry-after"]) == (503, "60")
+    assert exchange.json()["error"] == "temporarily_unavailable"
+    assert trusting.get(trusting.issuer.token(sub="nobody")) == 401
+
+
+def test_workload_identity_federation_exchanges_a_token(trusting):
+    """The request of Microsoft Entra ID's provisioning service."""
+    [made] = trusting.tenant.api.get(trusting.path).json()["items"]
+    token = trusting.issuer.token()
+    for _ in range(2):  # it sends the same token again while that is valid
+        answer = trusting.exchange(made["clientId"], token)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["cache-control"] == "no-store"
+    issued = answer.json()
+    assert (issued["token_type"], issued["expires_in"], issued["scope"]) == ("Bearer", 3600, "scim")
+    scim = trusting.tenant.client(issued["access_token"], "/scim/v2")
+    user = scim.post("/Users", json=person()).json()
+    owner = trusting.tenant.api.get(f"/resources/{user['id']}/connection").json()
+    assert owner["connection"]["id"] == trusting.id
+    rows = trusting.tenant.api.get("/audit", params={"limit": 1000}).json()["rows"]
+    assert rows[-1]["actor"] == f"trust:{made['id']}"
+    management = trusting.tenant.client(issued["access_token"], "/api/v1")
+    assert management.get("/keys").status_code == 403
+    assert trusting.tenant.api.delete(f"{trusting.path}/{made['id']}").status_code == 204
+    assert scim.get("/Users").status_code == 401
+    assert trusting.exchange(made["clientId"], token).status_code == 401
+
+
+def test_only_tokens_of_the_trust_are_exchanged(trusting):
+    [made] = trusting.tenant.api.get(trusting.path).json()["items"]
+    workspace = made["clientId"].partition(".")[0]
+    for client_id, claims in (
+        (made["clientId"], {"sub": "other"}),
+        (f"{int(workspace) + 1}.{made['id']}", {}),
+    ):
+        refused = trusting.exchange(client_id, trusting.issuer.token(**claims))
+        assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+    stranger = trusting.exchange(made["clientId"], trusting.issuer.token(STRANGER))
+    assert "its signature is invalid" in stranger.json()["error_description"]
+    by_secret = {"client_id": made["clientId"], "client_secret": "x", "grant_type": GRANT}
+    assert (
+        httpx.post(f"{trusting.tenant.server.url}/oauth/token", data=by_secret).status_code == 401
+    )
+    trusting.tenant.api.patch("/settings", json={"scimCredentials": "keys"})
+    refused = trusting.exchange(made["clientId"], trusting.issuer.token())
+    assert refused.json()["error"] == "unauthorized_client"
+
+
+def test_two_connections_exchange_only_their_own_tokens(trusting):
+    [made] = trusting.tenant.api.get(trusting.path).json()["items"]
+    with Tenant(trusting.tenant.server) as other:
+        second = Trusting(other, trusting.issuer)
+        theirs = second.trust(subject="theirs").json()
+        assert second.exchange(theirs["clientId"], trusting.issuer.token()).status_code == 401
+        token = trusting.issuer.token(sub="theirs")
+        assert trusting.exchange(made["clientId"], token).status_code == 401
+        assert second.exchange(theirs["clientId"], token).status_code == 200
 
 
 @pytest.mark.parametrize(

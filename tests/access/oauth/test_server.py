@@ -9,10 +9,11 @@ from muster.access.oauth.clients import PRIVATE_KEY, SECRET, OAuthClients
 from muster.access.oauth.key_sets import KeySets
 from muster.access.oauth.server import ASSERTION_TYPE, OAuthError, TokenRequest, TokenServer
 from muster.access.oauth.tokens import AccessTokens
+from muster.access.oauth.trusts import Trust, Trusts, trust_from_item
 from muster.base import clock
 from muster.storage.port.errors import StorageFull
 from tests.support.people import name
-from tests.support.signed import KEYS, RSA, public, signed
+from tests.support.signed import KEYS, RSA, STRANGER, public, signed
 
 ISSUER = "https://muster.example"
 _addresses = itertools.count(1)
@@ -28,11 +29,14 @@ class Place:
         self.worker, self.other = self.make(), self.make()
 
     def make(self):
-        async def fetch(_):
+        async def fetch(url):
+            if url.endswith("openid-configuration"):
+                return {"issuer": "https://issuer.example", "jwks_uri": "https://issuer.example/k"}
             return public(*self.keys)
 
         tokens = AccessTokens(self.storage.signing_secret, ISSUER)
-        return TokenServer(self.storage, OAuthClients(self.storage), KeySets(fetch), tokens)
+        clients, key_sets = OAuthClients(self.storage), KeySets(fetch)
+        return TokenServer(self.storage, clients, Trusts(self.storage, key_sets), key_sets, tokens)
 
     def client(self, auth=SECRET, **given):
         return self.run(self.clients.create(self.by, "default", "x", auth, **given))
@@ -95,7 +99,7 @@ def test_the_way_of_authentication_is_that_of_the_client(place):
     assert place.refused(both, basic(client.id, secret)) == (400, "invalid_request")
     assert place.refused({**place.assertion(signer), **both}) == (400, "invalid_request")
     other = {**place.assertion(signer), "client_id": client.id}
-    assert place.refused(other) == (400, "invalid_request")
+    assert place.refused(other) == (401, "invalid_client")
     kind = {**place.assertion(signer), "client_assertion_type": "x"}
     assert place.refused(kind) == (400, "invalid_request")
 
@@ -204,10 +208,59 @@ def test_wrong_claims_are_refused(place, claims):
 def test_keys_are_fetched_from_the_url_of_the_client(place, clock):
     client, _ = place.client(PRIVATE_KEY, jwks_uri="https://client.example/keys")
     place.keys = []
-    assert place.refused(place.assertion(client)) == (401, "invalid_client")
+    assert place.refused(place.assertion(client)) == (503, "temporarily_unavailable")
     place.keys = [RSA]
     clock.advance(seconds=61)
     assert place.ask(place.assertion(client))
+
+
+def test_a_token_of_a_trusted_issuer_is_an_assertion_of_its_trust(place):
+    item = Trust(
+        place.by.workspace.id,
+        "0123456789abcdef",
+        "default",
+        "https://issuer.example",
+        name("audience"),
+        "subject",
+        "tenant",
+        "2026-01-01T00:00:00.000Z",
+    ).to_item()
+    trust = trust_from_item(item)
+    place.run(place.storage.administer([item]))
+
+    def exchange(key=RSA, client_id=trust.client_id, **claims):
+        given = {
+            "iss": trust.issuer,
+            "aud": trust.audience,
+            "sub": trust.subject,
+            "tid": trust.tenant,
+            "exp": int(clock.seconds()) + 60,
+            **claims,
+        }
+        form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed(given, key)}
+        return {**form, "client_id": client_id}
+
+    for _ in range(2):
+        assert place.ask(exchange())["expires_in"] == 3_600
+    for wrong in (
+        exchange(sub="other"),
+        exchange(aud="other"),
+        exchange(aud=[trust.audience, "other"]),
+        exchange(iss="https://other.example"),
+        exchange(tid="other"),
+        exchange(tid=None),
+        exchange(exp=1),
+        exchange(exp=None),
+        exchange(STRANGER),
+    ):
+        assert place.refused(wrong) == (401, "invalid_client")
+    workspace = place.by.workspace.id
+    for client_id in (f"{workspace + 1}.{trust.id}", f"{workspace}.{'0' * 16}", trust.id, ""):
+        elsewhere = f"{place.address} elsewhere"
+        refusal = place.refused(exchange(client_id=client_id or None), address=elsewhere)
+        assert refusal == (401, "invalid_client")
+    secret = {"client_id": trust.client_id, "client_secret": "x"}
+    assert place.refused(secret) == (401, "invalid_client")
 
 
 def test_attempts_are_limited_by_client_and_address_in_all_processes_together(place):

@@ -4,11 +4,18 @@ from dataclasses import dataclass
 
 from muster.access.connections import DEFAULT
 from muster.access.oauth.clients import OAuthClients
-from muster.access.oauth.key_sets import LEEWAY, InvalidJwt, unverified
+from muster.access.oauth.key_sets import (
+    LEEWAY,
+    RETRY_SECONDS,
+    InvalidJwt,
+    KeysUnavailable,
+    unverified,
+)
 from muster.access.oauth.tokens import AccessTokens
-from muster.access.oauth.trusts import Trusts
+from muster.access.oauth.trusts import Trust, Trusts
 from muster.access.permissions import SCIM
 from muster.base import clock
+from muster.scim.errors import TryLater
 from muster.storage.port.accounts import KeyRecord
 
 _CHECKED_SECONDS = 3_600
@@ -42,7 +49,12 @@ class Bearers:
         self._trusts = trusts
 
     async def find(self, token: str) -> Bearer | None:
-        """Return what a token stands for; None if it is not valid."""
+        """Return what a token stands for; None if it is not valid.
+
+        Raises:
+            TryLater: 503 if the keys of its issuer cannot be fetched. Entra ID would stop its whole
+                sync after 401.
+        """
         read = unverified(token)
         if read is None:
             return None
@@ -51,21 +63,35 @@ class Bearers:
             if await self._tokens.issued(header):
                 return await self._client(token)
             trust, expires = await self._trusts.read(token, header, claims)
+        except KeysUnavailable:
+            raise TryLater(
+                503,
+                "The keys of the issuer of this token cannot be fetched now. Nothing was read or"
+                " changed. Try again later.",
+                RETRY_SECONDS,
+            ) from None
         except InvalidJwt:
             return None
-        name = f"{trust.subject} of {trust.issuer}"
-        key = _key(trust.workspace, trust.id, name, trust.created, trust.connection)
         # Verified again within the hour, because the issuer may withdraw its key meanwhile.
         checked = clock.seconds() + _CHECKED_SECONDS
-        return Bearer(key, f"trust:{trust.id}", TRUST, min(expires + LEEWAY, checked))
+        return _of_trust(trust, min(expires + LEEWAY, checked))
 
     async def _client(self, token: str) -> Bearer | None:
         client_id, edition, expires = await self._tokens.read(token)
         client = await self._clients.find(client_id)
-        if client is None or client.edition != edition:
+        if client is None:
+            trust = await self._trusts.find(client_id)
+            return None if trust is None else _of_trust(trust, expires)
+        if client.edition != edition:
             return None
         key = _key(client.workspace, client.id, client.name, client.created, client.connection)
         return Bearer(key, f"oauth:{client.id}", client.auth, expires)
+
+
+def _of_trust(trust: Trust, expires: float) -> Bearer:
+    name = f"{trust.subject} of {trust.issuer}"
+    key = _key(trust.workspace, trust.id, name, trust.created, trust.connection)
+    return Bearer(key, f"trust:{trust.id}", TRUST, expires)
 
 
 def _key(workspace: int, key_id: str, name: str, created: str, connection: str) -> KeyRecord:

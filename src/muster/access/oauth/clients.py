@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from muster.base import clock
 from muster.base.clock import timestamp
 from muster.scim.errors import ScimError, invalid_value, not_found
 from muster.scim.values import Json
-from muster.storage.port.accounts import Accounts, Workspace
+from muster.storage.port.accounts import Accounts
 from muster.storage.port.errors import Outdated
 from muster.storage.port.items import Item
 
@@ -26,6 +27,7 @@ MAX_CLIENTS = 100
 """OAuth clients of one workspace."""
 _TRIES = 5
 _ID_BYTES = 8
+_RANDOM_PART = re.compile(rf"[0-9a-f]{{{2 * _ID_BYTES}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,9 @@ def client_from_item(item: Item) -> OAuthClient:
 
 def workspace_of(client_id: str) -> int | None:
     """Return the number of the workspace in a client id; None if it cannot be one."""
-    number, dot, rest = client_id.partition(".")
-    if not dot or len(rest) != 2 * _ID_BYTES or not number.isascii() or not number.isdigit():
+    number, _, rest = client_id.partition(".")
+    # Anything else might not even be text that a database can compare, such as NUL.
+    if not _RANDOM_PART.fullmatch(rest) or not number.isascii() or not number.isdigit():
         return None
     return int(number) if 0 < len(number) <= 9 and 0 < int(number) < 2**31 else None
 
@@ -136,10 +139,6 @@ class OAuthClients:
             return None
         item = await self._accounts.item(workspace, CLIENT_KIND, client_id)
         return None if item is None else client_from_item(item)
-
-    async def workspace(self, client: OAuthClient) -> Workspace | None:
-        """Return the workspace of a client; None if it does not exist any more."""
-        return await self._accounts.workspace(client.workspace)
 
     async def get(self, workspace: int, connection: str, client_id: str) -> OAuthClient:
         """Return a client of a connection.

@@ -27,7 +27,7 @@ MAX_KEYS = 50
 TYPES = ("", "jwt", "at+jwt")
 """The types of tokens that are credentials; other types mean something else (RFC 8725 3.12)."""
 _FRESH_SECONDS = 3_600
-_RETRY_SECONDS = 60
+RETRY_SECONDS = 60
 _KEPT_SECONDS = 86_400
 _KEPT_SETS = 1_000
 _MAX_TOKEN = 16_384
@@ -42,6 +42,10 @@ _Load = Callable[[], Awaitable[dict[str, Any]]]
 
 class InvalidJwt(Exception):
     """A token is not one that the keys have signed for this use; the message says why."""
+
+
+class KeysUnavailable(InvalidJwt):
+    """The keys of a token cannot be fetched now, so nobody can tell whether it is valid."""
 
 
 @dataclass(slots=True)
@@ -79,7 +83,7 @@ class KeySets:
             kid: The id of the key that is needed; None if the token names none.
 
         Raises:
-            InvalidJwt: It cannot be fetched, and was not within the last day.
+            KeysUnavailable: It cannot be fetched, and was not within the last day.
         """
         return await self._find(f"set {url}", kid, lambda: self._load(url))
 
@@ -116,12 +120,12 @@ class KeySets:
         if known is None or self._is_stale(known, kid):
             known = await self._refresh(source, kid, load)
         if known.keys is None or clock.seconds() - known.fetched > _KEPT_SECONDS:
-            raise InvalidJwt(f"the keys of {source.partition(' ')[2]} cannot be fetched")
+            raise KeysUnavailable(f"the keys of {source.partition(' ')[2]} cannot be fetched")
         return known.keys
 
     def _is_stale(self, known: _Fetched, kid: str | None) -> bool:
         now = clock.seconds()
-        if now - known.tried < _RETRY_SECONDS:
+        if now - known.tried < RETRY_SECONDS:
             return False
         return now - known.fetched > _FRESH_SECONDS or not _has_key(known.keys, kid)
 

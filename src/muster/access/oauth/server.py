@@ -1,16 +1,33 @@
-"""The token endpoint (RFC 6749 section 4.4): client credentials for an access token."""
+"""The token endpoint (RFC 6749 section 4.4): client credentials for an access token.
+
+A client authenticates with a secret, or with an assertion that it has signed (RFC 7523). That of a
+federated trust has no key either: its assertion is a token that the issuer has signed for it. The
+workload identity federation of Microsoft Entra ID works like that.
+"""
 
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_plus
 
+from muster.access.oauth.bearers import TRUST
 from muster.access.oauth.clients import PRIVATE_KEY, SECRET, OAuthClient, OAuthClients
-from muster.access.oauth.key_sets import LEEWAY, InvalidJwt, KeySets, is_number, unverified, verify
+from muster.access.oauth.key_sets import (
+    LEEWAY,
+    RETRY_SECONDS,
+    InvalidJwt,
+    KeySets,
+    KeysUnavailable,
+    is_number,
+    unverified,
+    verify,
+)
 from muster.access.oauth.tokens import SCOPE, AccessTokens
+from muster.access.oauth.trusts import Trust, Trusts
 from muster.base import clock
+from muster.storage.port.accounts import Accounts
 from muster.storage.port.engine import Upkeep
 from muster.storage.port.items import INSTALLATION
 from muster.storage.records.attempts import Attempts
@@ -71,6 +88,25 @@ class TokenRequest:
     endpoint: str
 
 
+class TokenStore(Accounts, Upkeep, Protocol):
+    """The parts of the storage engine that the token endpoint needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Authenticated:
+    """The client that a request has authenticated.
+
+    Attributes:
+        auth: SECRET, PRIVATE_KEY or TRUST.
+        edition: The edition of its secrets.
+    """
+
+    id: str
+    workspace: int
+    auth: str
+    edition: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Presented:
     """The credentials in a request.
@@ -89,16 +125,24 @@ class TokenServer:
     """Authenticates OAuth clients and issues access tokens.
 
     Args:
-        storage: Counts attempts.
+        storage: Counts attempts, and has the workspaces.
         clients: The clients of all workspaces.
+        trusts: The trusts of all workspaces.
         key_sets: Fetches the keys of clients that publish them.
         tokens: Signs the access tokens.
     """
 
     def __init__(
-        self, storage: Upkeep, clients: OAuthClients, key_sets: KeySets, tokens: AccessTokens
+        self,
+        storage: TokenStore,
+        clients: OAuthClients,
+        trusts: Trusts,
+        key_sets: KeySets,
+        tokens: AccessTokens,
     ) -> None:
+        self._storage = storage
         self._clients = clients
+        self._trusts = trusts
         self._key_sets = key_sets
         self._tokens = tokens
         self._names = Attempts(storage, _TRIES, _WINDOW)
@@ -120,7 +164,7 @@ class TokenServer:
             raise OAuthError("unsupported_grant_type", f"grant_type: expected {GRANT}")
         presented = _presented(form, request.authorization)
         client = await self._authenticated(presented, request)
-        workspace = await self._clients.workspace(client)
+        workspace = await self._storage.workspace(client.workspace)
         if workspace is None or workspace.scim_credentials == "keys":
             raise OAuthError(
                 "unauthorized_client", "the workspace accepts API keys alone (scimCredentials)"
@@ -140,7 +184,7 @@ class TokenServer:
             "scope": SCOPE,
         }
 
-    async def _authenticated(self, presented: _Presented, request: TokenRequest) -> OAuthClient:
+    async def _authenticated(self, presented: _Presented, request: TokenRequest) -> _Authenticated:
         """Return the client whose credentials are right.
 
         Each attempt is counted before it is checked, so that parallel guesses count too.
@@ -156,7 +200,19 @@ class TokenServer:
             raise OAuthError(
                 "invalid_client", f"Too many attempts. Try again in {wait} seconds.", 429, wait
             )
+        found = await self._checked(presented, request)
+        await self._names.forget(INSTALLATION, name)
+        await self._places.give_back(INSTALLATION, place)
+        return found
+
+    async def _checked(self, presented: _Presented, request: TokenRequest) -> _Authenticated:
+        """Return the client whose credentials are right. Raises OAuthError."""
         client = await self._clients.find(presented.client_id)
+        if presented.method == PRIVATE_KEY and client is None:
+            trust = await self._trusts.find(presented.client_id)
+            if trust is not None:
+                await self._check_token(trust, presented.credential)
+                return _Authenticated(trust.client_id, trust.workspace, TRUST)
         expected = PRIVATE_KEY if presented.method == PRIVATE_KEY else SECRET
         if client is None or client.auth != expected:
             raise _invalid_client()
@@ -165,9 +221,21 @@ class TokenServer:
                 raise _invalid_client()
         else:
             await self._check_assertion(client, presented.credential, request)
-        await self._names.forget(INSTALLATION, name)
-        await self._places.give_back(INSTALLATION, place)
-        return client
+        return _Authenticated(client.id, client.workspace, client.auth, client.edition)
+
+    async def _check_token(self, trust: Trust, assertion: str) -> None:
+        """Check that an assertion is a token of a trust.
+
+        It may be used again while it is valid, because issuers give one token for an hour or so.
+
+        Raises:
+            OAuthError: It is not.
+        """
+        read = unverified(assertion)
+        try:
+            await self._trusts.verify(trust, assertion, {} if read is None else read[0])
+        except InvalidJwt as error:
+            raise _invalid_assertion(error) from None
 
     async def _check_assertion(
         self, client: OAuthClient, assertion: str, request: TokenRequest
@@ -190,7 +258,7 @@ class TokenServer:
             claims = verify(assertion, keys)
             _check_claims(claims, client.id, (request.endpoint, request.issuer))
         except InvalidJwt as error:
-            raise _invalid_client(f"client_assertion: {error}") from None
+            raise _invalid_assertion(error) from None
         used = hashlib.sha256(str(claims["jti"]).encode("utf-8", "surrogatepass")).hexdigest()
         if await self._assertions.take(client.workspace, f"jti {client.id} {used}"):
             raise _invalid_client("client_assertion: its jti was used before")
@@ -271,9 +339,9 @@ def _presented(form: Mapping[str, str], authorization: str) -> _Presented:
     subject = None if read is None else read[1].get("sub")
     if not isinstance(subject, str):
         raise _invalid_client("client_assertion is no JWT with a sub")
-    if form.get("client_id", subject) != subject:
-        raise OAuthError("invalid_request", "client_id is not the sub of the assertion")
-    return _Presented(subject, PRIVATE_KEY, form["client_assertion"])
+    # The sub of a client that signs for itself is its id (RFC 7523 section 3); an issuer that signs
+    # for the client of a trust has an id of its own for it.
+    return _Presented(form.get("client_id", subject), PRIVATE_KEY, form["client_assertion"])
 
 
 def _basic(authorization: str) -> tuple[str, str]:
@@ -291,6 +359,14 @@ def _basic(authorization: str) -> tuple[str, str]:
     if scheme.lower() != "basic" or not colon:
         raise _invalid_client("the Authorization header is not `Basic` with an id and a secret")
     return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _invalid_assertion(error: InvalidJwt) -> OAuthError:
+    if isinstance(error, KeysUnavailable):
+        return OAuthError(
+            "temporarily_unavailable", f"client_assertion: {error}", 503, RETRY_SECONDS
+        )
+    return _invalid_client(f"client_assertion: {error}")
 
 
 def _invalid_client(description: str = "unknown client, or wrong credentials") -> OAuthError:

@@ -7,6 +7,9 @@ connection. No secret is stored or shared.
 A token names no workspace, so a trust must be unique within the installation: an item of the
 installation leads from issuer, audience and subject to the workspace. The tenant is not among these
 values, so that nobody can draw another workspace's tokens to their own by naming its tenant too.
+
+A client may also exchange such a token for an access token at the token endpoint, as the workload
+identity federation of Microsoft Entra ID does. Then it names the trust by its client id.
 """
 
 import contextlib
@@ -21,6 +24,7 @@ import orjson
 from muster.access.audit_notes import Administrator
 from muster.access.connections import former, stored_connection
 from muster.access.kept_answers import Kept, keep_nothing
+from muster.access.oauth.clients import workspace_of
 from muster.access.oauth.key_sets import InvalidJwt, KeySets, verify
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -60,6 +64,11 @@ class Trust:
     subject: str
     tenant: str | None
     created: str
+
+    @property
+    def client_id(self) -> str:
+        """The client id for the token endpoint, which exchanges tokens of the issuer."""
+        return f"{self.workspace}.{self.id}"
 
     def accepts(self, claims: Mapping[str, Any]) -> bool:
         """Tell whether verified claims are those of the trust."""
@@ -126,6 +135,14 @@ class Trusts:
         if trust is None or trust.connection != connection:
             raise not_found(f"Trust {trust_id[:100]!r} not found.")
         return trust
+
+    async def find(self, client_id: str) -> Trust | None:
+        """Return the trust with a client id, of any workspace."""
+        workspace = workspace_of(client_id)
+        if workspace is None:
+            return None
+        item = await self._accounts.item(workspace, TRUST_KIND, client_id.partition(".")[2])
+        return None if item is None else trust_from_item(item)
 
     async def create(
         self,
@@ -225,16 +242,31 @@ class Trusts:
 
         Raises:
             InvalidJwt: No trust accepts it.
+            KeysUnavailable: The keys of the issuer cannot be fetched.
         """
         trust = await self._meant(claims)
         if trust is None:
             raise InvalidJwt("no connection trusts its issuer, audience and subject")
+        return trust, await self.verify(trust, token, header)
+
+    async def verify(self, trust: Trust, token: str, header: Mapping[str, Any]) -> float:
+        """Verify that a token is one of a trust, and return the time at which it ends.
+
+        Args:
+            trust: The trust.
+            token: The token.
+            header: Its header, not verified.
+
+        Raises:
+            InvalidJwt: It is not.
+            KeysUnavailable: The keys of the issuer cannot be fetched.
+        """
         kid = header.get("kid")
         keys = await self._key_sets.of(trust.issuer, kid if isinstance(kid, str) else None)
         verified = verify(token, keys)
         if not trust.accepts(verified):
             raise InvalidJwt("its claims are not those of the trust")
-        return trust, float(verified["exp"])
+        return float(verified["exp"])
 
     async def _meant(self, claims: Mapping[str, Any]) -> Trust | None:
         """Return the trust with the issuer, audience and subject of unverified claims."""

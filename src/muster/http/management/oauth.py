@@ -263,6 +263,7 @@ def _with_secret(client: OAuthClient, secret: str | None) -> NewOAuthClientAnswe
 def _trust(trust: Trust) -> TrustAnswer:
     return {
         "id": trust.id,
+        "clientId": trust.client_id,
         "connection": trust.connection,
         "issuer": trust.issuer,
         "audience": trust.audience,

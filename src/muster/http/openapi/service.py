@@ -41,7 +41,8 @@ SCHEMAS: Json = {
         ),
         client_assertion=_text(
             "A JWT that the client has signed (RFC 7523): `iss` and `sub` are the client id, `aud`"
-            " is the URL of this endpoint, and each `jti` is used once within five minutes."
+            " is the URL of this endpoint, and each `jti` is used once within five minutes. Or a"
+            " token of the issuer of a federated trust, with the `client_id` of the trust."
         ),
     )
     | {"description": "A request for an access token (RFC 6749 section 4.4.2)."},
@@ -61,10 +62,10 @@ SCHEMAS: Json = {
     "oauth.Error": _object(
         ["error", "error_description"],
         error=_text(
-            "The error code of RFC 6749 section 5.2.",
+            "The error code of RFC 6749 section 5.2, or `temporarily_unavailable` with 503.",
             enum=[
                 *("invalid_request", "invalid_client", "invalid_scope"),
-                *("unauthorized_client", "unsupported_grant_type"),
+                *("unauthorized_client", "unsupported_grant_type", "temporarily_unavailable"),
             ],
         ),
         error_description=_text(
@@ -192,5 +193,6 @@ def _token() -> Json:
             "400": _answer("The request is malformed, or not allowed to this client.", refused),
             "401": _answer("The client is unknown, or its credentials are wrong.", refused),
             "429": _answer("Too many attempts have failed; see `Retry-After`.", refused),
+            "503": _answer("The keys of the client cannot be fetched now.", refused),
         },
     }

@@ -140,6 +140,9 @@ class TrustAnswer(Answer):
 
     id: TrustId
     """The id of the trust."""
+    clientId: ClientId
+    """The client id with which a token of the issuer is exchanged at the token endpoint, as the
+    workload identity federation of Microsoft Entra ID does."""
     connection: ConnectionId
     """The id of the connection."""
     issuer: str
