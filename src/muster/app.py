@@ -127,6 +127,7 @@ from muster.http.platform.router import PlatformApi, PlatformRoute
 from muster.http.platform.usage import UsageRoutes
 from muster.http.platform.within import WithinRoutes
 from muster.http.platform.workspaces import WorkspaceRoutes
+from muster.http.scim.answer_cache import MIB, AnswerCache
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.resources import Scim
 from muster.http.service import Entrances, Load, Observers, OpenRoute, Service
@@ -426,6 +427,7 @@ class Muster:
         self._metrics = Metrics(settings.metrics_token) if settings.metrics else None
         if self._metrics is not None:
             self.storage.on_commit = self._metrics.committed
+        self._answers = AnswerCache(self.storage, settings.answer_cache_mib * MIB)
         self._recorder = self._build_recorder()
         self._usage = UsageCounter(self.services.usage)
         self._heartbeat = Heartbeat()
@@ -466,7 +468,7 @@ class Muster:
             origin=base_url,
             load=_load(self.settings, self._stopping),
             entrances=Entrances(
-                scim=Scim(services.directory, base_url, limits, services.cursors),
+                scim=Scim(services.directory, base_url, limits, services.cursors, self._answers),
                 api=api,
                 pages=self._open_pages([*api.routes, *platform.routes]),
                 site=site,
@@ -616,6 +618,7 @@ class Muster:
                 unrecorded = 0 if self._recorder is None else self._recorder.lost()
                 metrics.tell(self.service.in_flight, self.storage.pressure(), unrecorded)
                 metrics.tell_waiting(self.service.budgets, self._heartbeat.stalls())
+                metrics.tell_answers(self._answers)
                 if second % _SIZE_SECONDS == 0:
                     metrics.tell_size(await self.storage.size())
             await asyncio.sleep(1)

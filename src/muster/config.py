@@ -107,6 +107,13 @@ class Settings(BaseSettings):
         description="Most bytes of the resources in a page, and at least twice the largest body;"
         " the feed, the history and the audit log read a quarter of it at a time.",
     )
+    answer_cache_mib: int = Field(
+        64,
+        ge=0,
+        le=1_048_576,
+        description="Memory of each worker for answers with one resource, in MiB (1,048,576 bytes);"
+        " 0 for none. Used on SQLite only.",
+    )
     cursor_seconds: int = Field(3600, ge=1, description="Lifetime of a cursor, in seconds.")
     scan_seconds: float = Field(
         10.0,

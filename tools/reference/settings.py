@@ -84,6 +84,12 @@ GROUPS: Sequence[Group] = (
         ),
     ),
     Group(
+        "Memory",
+        "Answers in memory are given again while nothing has changed"
+        " ([Kept answers](../explanation/architecture.md#kept-answers)).",
+        ("answer_cache_mib",),
+    ),
+    Group(
         "Load",
         "They keep one client from taking a worker's time away from the others.",
         (

@@ -208,7 +208,7 @@ class Directory:
         documents = page.documents
         if page.grouped and resource_type.computed == GROUPS:
             documents = await self._with_groups(caller, documents)
-        return Listing(page.total, page.count, documents)
+        return Listing(page.total, page.count, documents, grouped=page.grouped)
 
     async def merge(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, places: Places

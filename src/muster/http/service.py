@@ -203,7 +203,8 @@ class Service:
         request.address = self._origin.client(request)
         self.in_flight += 1
         try:
-            response = await self._route(request)
+            routed = self._route(request)
+            response = routed if isinstance(routed, Response) else await routed
         except Exception as error:
             response = self._failed(request, error)
             if isinstance(error, Unauthorized) and request.grant is None and _is_scim(request):
@@ -301,8 +302,8 @@ class Service:
             return scim_error(request, error)
         return problem_of(error)
 
-    def _route(self, request: Request) -> Awaitable[Response]:
-        """Dispatch a request; await the result for the response.
+    def _route(self, request: Request) -> Response | Awaitable[Response]:
+        """Dispatch a request. Returns the response, or an awaitable of it.
 
         Nearly every request has a cached key and a leased token, and waits for nothing here.
 
@@ -400,9 +401,12 @@ class Service:
         wait = await self._limiter.take(grant.place, grant.limit, self._keys.epoch)
         if wait is not None:
             return too_many_requests(request, self._limiter.limit(grant.limit), wait)
-        return await self._answer_key(request, grant, scim)
+        routed = self._answer_key(request, grant, scim)
+        return routed if isinstance(routed, Response) else await routed
 
-    def _answer_key(self, request: Request, grant: Grant, scim: bool) -> Awaitable[Response]:
+    def _answer_key(
+        self, request: Request, grant: Grant, scim: bool
+    ) -> Response | Awaitable[Response]:
         """Answer a request with a key: SCIM or the management API.
 
         Raises:

@@ -99,7 +99,7 @@ async def check(
         line = f"{finding.workspace.name}: {finding.where}: {finding.what}"
         if repair and finding.repair:
             try:
-                await storage.transact(finding.workspace.id, finding.repair)
+                await storage.transact(finding.workspace.id, [*finding.repair, derived.NEW_EPOCH])
             except StorageError as error:
                 line += f" (not repaired: {error})"
             else:

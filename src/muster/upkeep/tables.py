@@ -7,7 +7,7 @@ from muster.events.webhooks.endpoints import WEBHOOK_KIND
 from muster.storage.port.engine import Storage
 from muster.storage.records.outlines import forget
 from muster.storage.records.webhooks import WebhookStates
-from muster.storage.repair.derived import bound
+from muster.storage.repair.derived import NEW_EPOCH, bound
 
 REPLACEABLE = {
     "searchable": "",
@@ -44,7 +44,8 @@ async def fill(storage: Storage, recreated: Collection[str]) -> None:
         if "hierarchies" in recreated:
             # A version that no running worker can have in its cache.
             version = clock.microseconds()
-            await storage.transact(workspace.id, [bound(_HIERARCHIES, workspace.id, version)])
+            filled = bound(_HIERARCHIES, workspace.id, version)
+            await storage.transact(workspace.id, [filled, NEW_EPOCH])
         if "webhook_states" in recreated:
             latest = await storage.latest_change(workspace.id)
             for item in await storage.items(workspace.id, WEBHOOK_KIND):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from muster.directory.groups.memberships import tag_of
 from muster.http.scim.conditions import Conditions
 from muster.http.wire.message import MAX_HEADER, Request
 from muster.scim.errors import ScimError
@@ -50,19 +51,19 @@ def test_a_refusal_names_the_current_version():
 def test_without_headers_everything_goes_ahead():
     assert conditions().check_write(PLAIN) is None
     assert conditions().check_create() is None
-    assert conditions().not_modified(PLAIN) is False
+    assert conditions().not_modified(tag_of(PLAIN)) is False
 
 
 @pytest.mark.parametrize("tags", MATCHING)
 def test_a_read_of_a_known_version_is_not_modified(tags):
-    assert conditions(if_none_match=tags).not_modified(PLAIN) is True
-    assert conditions(if_match=tags).not_modified(PLAIN) is False
+    assert conditions(if_none_match=tags).not_modified(tag_of(PLAIN)) is True
+    assert conditions(if_match=tags).not_modified(tag_of(PLAIN)) is False
 
 
 @pytest.mark.parametrize("tags", OTHERS)
 def test_a_read_of_another_version_is_answered(tags):
-    assert conditions(if_none_match=tags).not_modified(PLAIN) is False
-    assert status(conditions(if_match=tags).not_modified, PLAIN) == 412
+    assert conditions(if_none_match=tags).not_modified(tag_of(PLAIN)) is False
+    assert status(conditions(if_match=tags).not_modified, tag_of(PLAIN)) == 412
 
 
 def test_a_new_resource_matches_no_version():

@@ -65,6 +65,13 @@ def split(documents: bytes) -> Iterator[tuple[str, bytes]]:
         start = end + len(_END) + 1
 
 
+def first_id(documents: bytes) -> str:
+    """Return the id of the first resource of a page, whether groups were inserted or not."""
+    location = documents.index(_LOCATION) + len(_LOCATION)
+    end = documents.index(b'"', location)
+    return documents[end - 36 : end].decode()
+
+
 def _insert_groups(document: bytes, groups: Groups) -> bytes:
     # `meta` ends with `"version":"W/\"3\"","location":"…"}}`: the digest goes before the escaped
     # quote.

@@ -18,6 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from muster.http.scim.answer_cache import AnswerCache
 from muster.http.wire.admission import Budget
 from muster.http.wire.errors import Unauthorized
 from muster.http.wire.message import Request, Response
@@ -141,6 +142,19 @@ class Metrics:
         self._writes = self._gauge("writes_waiting", "Writes waiting for a transaction.")
         self._searches = self._gauge("searches_waiting", "Searches waiting for a connection.")
         self._connections = self._gauge("connections_in_use", "PostgreSQL connections in use.")
+        self._answers_found = Counter(
+            "muster_answer_cache_hits",
+            "Answers with one resource that were given from memory.",
+            registry=registry,
+        )
+        self._answers_read = Counter(
+            "muster_answer_cache_misses",
+            "Answers with one resource that were read from the database, to be kept in memory.",
+            registry=registry,
+        )
+        self._answers_size = self._gauge(
+            "answer_cache_bytes", "Memory of the answers that are kept, in bytes."
+        )
         self._database = self._gauge(
             "database_bytes", "The size of the database in bytes.", "livemax"
         )
@@ -215,6 +229,13 @@ class Metrics:
             self._places.labels(kind).set(budget.inside)
             refused, budget.refused = budget.refused, 0
             self._turned_away.labels(kind).inc(refused)
+
+    def tell_answers(self, answers: AnswerCache) -> None:
+        """Update the metrics of the answers that are kept in memory."""
+        (hits, answers.hits), (misses, answers.misses) = (answers.hits, 0), (answers.misses, 0)
+        self._answers_found.inc(hits)
+        self._answers_read.inc(misses)
+        self._answers_size.set(answers.size)
 
     def tell_size(self, size: int) -> None:
         """Update the size of the database, in bytes."""

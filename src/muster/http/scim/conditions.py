@@ -25,10 +25,11 @@ class Conditions:
         Raises:
             ScimError: 412 if they do not hold.
         """
-        if not matches_etag(self._match, tag_of(standing)):
-            raise _failed(standing)
-        if self._none_match is not None and matches_etag(self._none_match, tag_of(standing)):
-            raise _failed(standing)
+        tag = tag_of(standing)
+        if not matches_etag(self._match, tag):
+            raise _failed(tag)
+        if self._none_match is not None and matches_etag(self._none_match, tag):
+            raise _failed(tag)
 
     def check_create(self) -> None:
         """Check the conditions before a resource is created.
@@ -39,15 +40,18 @@ class Conditions:
         if self._match is not None:
             raise ScimError(412, "If-Match cannot match a resource that does not exist yet")
 
-    def not_modified(self, standing: Stored) -> bool:
+    def not_modified(self, tag: str) -> bool:
         """Return whether to answer a read with 304.
+
+        Args:
+            tag: The opaque part of the resource's ETag.
 
         Raises:
             ScimError: 412 if If-Match does not hold.
         """
-        if not matches_etag(self._match, tag_of(standing)):
-            raise _failed(standing)
-        return self._none_match is not None and matches_etag(self._none_match, tag_of(standing))
+        if not matches_etag(self._match, tag):
+            raise _failed(tag)
+        return self._none_match is not None and matches_etag(self._none_match, tag)
 
 
 def _versions(header: str | None) -> frozenset[str] | None:
@@ -64,8 +68,5 @@ def _versions(header: str | None) -> frozenset[str] | None:
     return read_etags(header)
 
 
-def _failed(standing: Stored) -> ScimError:
-    return ScimError(
-        412,
-        f'The current version is W/"{tag_of(standing)}". Read the resource again and retry.',
-    )
+def _failed(tag: str) -> ScimError:
+    return ScimError(412, f'The current version is W/"{tag}". Read the resource again and retry.')

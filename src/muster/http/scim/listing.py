@@ -9,12 +9,11 @@ from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import split
 from muster.directory.service import Directory, Search
 from muster.http.scim.cursors import Cursor, Cursors
-from muster.http.scim.groups import pieces, projected, projected_in_turns, shows_members
+from muster.http.scim.groups import pieces, projected_in_turns, shows_members
 from muster.http.scim.search import search_of
 from muster.http.wire.media import answer_type
 from muster.http.wire.message import Request, Response
 from muster.http.wire.streaming import streamed
-from muster.scim.filter.predicate import Test
 from muster.scim.messages import LIST_END, list_head
 from muster.scim.projection import projection
 from muster.scim.schema.discovery import Limits
@@ -69,18 +68,6 @@ class ListRequest:
                 return await streamed(200, headers, self._pieces(head, parts, wanted, caller, base))
             bodies.append(await projected_in_turns(with_base_url(documents, base), shown))
         return Response(200, headers, b"%b%b%b" % (head, b",".join(bodies), LIST_END))
-
-    async def one(
-        self, request: Request, caller: Caller, resource_type: ResourceType, test: Test, base: str
-    ) -> Response:
-        """Answer a search for one unique value, in the same form as `answer`."""
-        page = await self._directory.find_one(caller, resource_type, test)
-        shown = projection(resource_type, None, None)
-        head = list_head(page.count, page.total or 0, '"startIndex":1,')
-        body = projected(with_base_url(page.documents, base), shown) if page.count else b""
-        return Response(
-            200, [("content-type", answer_type(request))], b"%b%b%b" % (head, body, LIST_END)
-        )
 
     async def _by_cursor(
         self, caller: Caller, types: Sequence[ResourceType], search: Search, text: str

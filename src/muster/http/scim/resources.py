@@ -9,9 +9,10 @@ from muster.access.permissions import READ, SCIM
 from muster.directory.caller import Caller
 from muster.directory.documents import location_prefix, with_base_url
 from muster.directory.groups.member_edits import MEMBERS
-from muster.directory.groups.memberships import tag_of
+from muster.directory.groups.memberships import first_id, tag_of
 from muster.directory.service import Directory
 from muster.http.scim import bulk
+from muster.http.scim.answer_cache import Answer, AnswerCache, Place
 from muster.http.scim.conditions import Conditions
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.groups import Read, pieces, projected
@@ -24,6 +25,7 @@ from muster.http.wire.message import Headers, Request, Response, json_response
 from muster.http.wire.streaming import streamed
 from muster.scim.errors import ScimError, forbidden, not_found
 from muster.scim.etag import etag
+from muster.scim.filter.predicate import Test
 from muster.scim.messages import LIST_END, list_head
 from muster.scim.projection import Projection, projection, shows_on_request
 from muster.scim.schema import discovery
@@ -52,12 +54,18 @@ class Scim:
     """Answers requests under /scim/v2 whose API key has been checked."""
 
     def __init__(
-        self, directory: Directory, origin: BaseUrl, limits: Limits, cursors: Cursors
+        self,
+        directory: Directory,
+        origin: BaseUrl,
+        limits: Limits,
+        cursors: Cursors,
+        answers: AnswerCache,
     ) -> None:
         self._directory = directory
         self._origin = origin
         self._limits = limits
         self._listing = ListRequest(directory, limits, cursors)
+        self._answers = answers
         self._discovery = {
             "ServiceProviderConfig": self._service_provider_config,
             "ResourceTypes": self._resource_types,
@@ -74,7 +82,23 @@ class Scim:
             "DELETE": ("delete", "", self.delete),
         }
 
-    def answer(self, request: Request, grant: Grant) -> Awaitable[Response]:
+    def answer(self, request: Request, grant: Grant) -> Response | Awaitable[Response]:
+        """Return the response, if its answer is kept; otherwise await the result for it.
+
+        Raises:
+            ScimError: The path or method is unknown, or the request is invalid.
+        """
+        if request.method == "GET":
+            answer = self._answers.find(self._place(request, grant), grant.registry)
+            if answer is not None:
+                request.operation = answer.operation
+                return _shown(request, answer)
+        return self._compose(request, grant)
+
+    def _place(self, request: Request, grant: Grant) -> Place:
+        return grant.workspace.id, self._origin.base(request), request.path, request.query
+
+    def _compose(self, request: Request, grant: Grant) -> Awaitable[Response]:
         """Dispatch a request; await the result for the response.
 
         Raises:
@@ -131,17 +155,32 @@ class Scim:
     async def get(
         self, request: Request, caller: Caller, resource_type: ResourceType, resource_id: str
     ) -> Response:
+        state = self._answers.state()
         stored = await self._directory.get(caller, resource_type, resource_id)
-        conditional = (
-            request.header("if-none-match") is not None or request.header("if-match") is not None
+        if request.query or not _is_whole(resource_type):
+            return await self._part(request, caller, resource_type, stored)
+        answer = Answer(
+            stored.id,
+            f"get{resource_type.name}",
+            with_base_url(stored.document, self._base(request)),
+            tag_of(stored),
+            None if stored.groups is None else caller.workspace.id,
+            caller.registry,
         )
-        if conditional and Conditions(request).not_modified(stored):
+        # Not the path of the request, which for /Me names no resource.
+        path = location_prefix(resource_type, SCIM_ROOT) + stored.id
+        self._answers.keep(
+            (caller.workspace.id, self._origin.base(request), path, ""), answer, state
+        )
+        return _shown(request, answer)
+
+    async def _part(
+        self, request: Request, caller: Caller, resource_type: ResourceType, stored: Stored
+    ) -> Response:
+        """Return the response to a GET of a group, or of chosen attributes."""
+        if _is_conditional(request) and Conditions(request).not_modified(tag_of(stored)):
             return Response(304, [("etag", etag(tag_of(stored)))])
-        shown = (
-            self._projection(request, caller, resource_type)
-            if request.query or shows_on_request(resource_type)
-            else None
-        )
+        shown = self._projection(request, caller, resource_type)
         if resource_type.computed == MEMBERS:
             return await self._group(request, caller, stored, 200, shown)
         return self._resource(request, stored, 200, shown)
@@ -153,10 +192,33 @@ class Scim:
         if resource_type.computed != MEMBERS:
             unique = unique_search(parameters, resource_type)
             if unique is not None:
-                base = self._base(request)
-                return self._listing.one(request, caller, resource_type, unique, base)
+                return self._find_one(request, caller, resource_type, unique)
         parameters = named(parameters, caller.dialect)
         return self._list(request, caller, (resource_type,), parameters)
+
+    async def _find_one(
+        self, request: Request, caller: Caller, resource_type: ResourceType, test: Test
+    ) -> Response:
+        """Answer a search for one unique value, in the same form as any other."""
+        state, base = self._answers.state(), self._base(request)
+        found = await self._directory.find_one(caller, resource_type, test)
+        shown = projection(resource_type, None, None)
+        head = list_head(found.count, found.total or 0, '"startIndex":1,')
+        body = projected(with_base_url(found.documents, base), shown) if found.count else b""
+        answer = Answer(
+            first_id(found.documents) if found.count else "",
+            f"find{resource_type.name}s",
+            b"%b%b%b" % (head, body, LIST_END),
+            None,
+            caller.workspace.id if found.grouped else None,
+            caller.registry,
+        )
+        # That no resource has a value is not kept: any resource may take it.
+        if found.count and _is_whole(resource_type):
+            path = f"{SCIM_ROOT}{resource_type.endpoint}"
+            place = caller.workspace.id, self._origin.base(request), path, request.query
+            self._answers.keep(place, answer, state)
+        return _shown(request, answer)
 
     async def search(
         self, request: Request, caller: Caller, types: Sequence[ResourceType]
@@ -334,6 +396,29 @@ class Scim:
 
     def _base(self, request: Request) -> str:
         return self._origin.base(request) + SCIM_ROOT
+
+
+def _is_whole(resource_type: ResourceType) -> bool:
+    """Return whether a GET without parameters answers the document as it is stored."""
+    return resource_type.computed != MEMBERS and not shows_on_request(resource_type)
+
+
+def _is_conditional(request: Request) -> bool:
+    return request.header("if-none-match") is not None or request.header("if-match") is not None
+
+
+def _shown(request: Request, answer: Answer) -> Response:
+    """Return the response to a GET from its answer.
+
+    Raises:
+        ScimError: 412 if If-Match does not hold.
+    """
+    if answer.tag is None:
+        return Response(200, [("content-type", answer_type(request))], answer.body)
+    tag = ("etag", etag(answer.tag))
+    if _is_conditional(request) and Conditions(request).not_modified(answer.tag):
+        return Response(304, [tag])
+    return Response(200, [("content-type", answer_type(request)), tag], answer.body)
 
 
 def _headers(request: Request, stored: Stored, headers: Headers | None) -> Headers:

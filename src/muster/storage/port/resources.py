@@ -321,6 +321,19 @@ class Page:
     mark: int | None = None
 
 
+class Follower(Protocol):
+    """Keeps answers about resources in memory, and forgets them once the resources change."""
+
+    def forget(self, resource_id: str) -> None:
+        """Forget the answers about one resource."""
+
+    def forget_grouped(self, workspace: int) -> None:
+        """Forget the answers about the resources of a workspace that are in groups."""
+
+    def forget_all(self) -> None:
+        """Forget all answers."""
+
+
 class Resources(Notes, Protocol):
     """Reads, searches and writes of resources, and their history.
 
@@ -329,6 +342,16 @@ class Resources(Notes, Protocol):
     """
 
     page_bytes: int
+
+    def follow(self, follower: Follower) -> Callable[[], int] | None:
+        """Tell a follower of all changes, those of other processes too. Call it before `start`.
+
+        Returns:
+            A function that returns the number of the state that `get`, `memberships` and a `find`
+            by a unique value read from now on until an await, after the follower was told of all
+            that has changed since the state before. States with one number are the same. None if
+            the engine cannot tell of a change before it is read.
+        """
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         """Return a resource, or None. It costs one descent of one tree."""

@@ -31,7 +31,7 @@ from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
 from muster.storage.port.engine import Missing, Pressure, Statement
 from muster.storage.port.errors import PageTooLarge, StorageError, TooExpensive
 from muster.storage.port.members import GROUP, Groups, Member
-from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
+from muster.storage.port.resources import Follower, Outcome, Page, Put, Query, Stored, Write
 from muster.storage.postgres import citus, members
 from muster.storage.postgres.accounts import PostgresAccounts
 from muster.storage.postgres.connection import Connection, Pool, translate
@@ -248,6 +248,10 @@ class PostgresStorage(PostgresAccounts):
         if not await citus.is_installed(self._pool.rows):
             return []
         return await citus.ask_workers(self._pool.rows, question)
+
+    def follow(self, follower: Follower) -> Callable[[], int] | None:
+        del follower
+        return None  # a commit of another process is noticed by asking the database alone
 
     async def get(self, workspace: int, type_name: str, resource_id: str) -> Stored | None:
         key = key_of(resource_id)

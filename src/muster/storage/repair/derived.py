@@ -41,6 +41,13 @@ def bound(sql: str, *values: Json) -> Statement:
     return Statement(sql, values)
 
 
+NEW_EPOCH = bound("UPDATE installation SET epoch = epoch + 1 WHERE id = 1")
+"""Belongs into each transaction that changes what reads answer without a row in `changes`.
+
+Every process then forgets what it keeps in memory.
+"""
+
+
 async def kinds(storage: Upkeep, workspace: int) -> list[str]:
     """Return the resource types of which a workspace has resources or counts."""
     sql = (

@@ -36,7 +36,7 @@ from muster.storage.port.changes import Change, ChangeFilter, ChangeOrigin
 from muster.storage.port.engine import Missing, Pressure, Statement
 from muster.storage.port.errors import TooExpensive
 from muster.storage.port.members import GROUP, Groups, Member, MemberChoice
-from muster.storage.port.resources import Outcome, Page, Put, Query, Stored, Write
+from muster.storage.port.resources import Follower, Outcome, Page, Put, Query, Stored, Write
 from muster.storage.query.binder import Binder
 from muster.storage.query.compiler import QUICK_ROWS, Compiler, QueryPlan, Seek
 from muster.storage.query.memberships import required_member
@@ -59,6 +59,7 @@ from muster.storage.query.turns import Turns
 from muster.storage.records.sealing import seal_new
 from muster.storage.sqlite import members, rows
 from muster.storage.sqlite.accounts import SqliteAccounts
+from muster.storage.sqlite.changed import ChangedResources
 from muster.storage.sqlite.connection import (
     BUSY_SECONDS,
     PATIENT_SECONDS,
@@ -182,6 +183,7 @@ class SqliteStorage(SqliteAccounts):
         self.on_commit: Callable[[int], None] = lambda _: None
         self.stale_outlines: set[tuple[int, str]] = set()
         self._hierarchies = HierarchyCache()
+        self._changed: ChangedResources | None = None
         self.scan_seconds = scan_seconds
         self._patience = PATIENT_SECONDS if patient else BUSY_SECONDS
 
@@ -195,7 +197,10 @@ class SqliteStorage(SqliteAccounts):
             reader.text_factory = bytes
             # SQLite stops joining the documents of a page at this length (SQLITE_TOOBIG).
             reader.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, self.page_bytes + 1)
-            self._snapshot = Snapshot(reader, self._stamps)
+            changed = self._changed
+            self._snapshot = Snapshot(
+                reader, self._stamps, None if changed is None else changed.tell
+            )
             self._accounts = connect(self.path, _SMALL_CACHE_KIB, read_only=True)
             self._epoch = SqliteEpoch(self._stamps, self._accounts)
             self._writer = SqliteWriter(
@@ -236,6 +241,16 @@ class SqliteStorage(SqliteAccounts):
     def _committed(self, writes: int) -> None:
         self._stamps.announce_commit()
         self.on_commit(writes)
+
+    def follow(self, follower: Follower) -> Callable[[], int] | None:
+        self._changed = ChangedResources(follower)
+        return self._state
+
+    def _state(self) -> int:
+        try:
+            return self._snapshot.number()
+        except sqlite3.DatabaseError as error:
+            raise translate(error) from error
 
     async def ready(self) -> None:
         await self.signing_secret()

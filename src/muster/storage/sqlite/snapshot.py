@@ -18,6 +18,7 @@ the snapshot may be replaced afterwards.
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 
 from muster.storage.sqlite.epoch import Stamps
 
@@ -25,11 +26,23 @@ _MAX_HELD_SECONDS = 0.002
 
 
 class Snapshot:
-    """A read connection and its current snapshot."""
+    """A read connection and its current snapshot.
 
-    def __init__(self, connection: sqlite3.Connection, stamps: Stamps) -> None:
+    Args:
+        on_begin: Called with the connection in each new snapshot, before any other read. If it
+            raises, the snapshot ends.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        stamps: Stamps,
+        on_begin: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
         self._connection = connection
         self._stamps = stamps
+        self._on_begin = on_begin
+        self._number = 0
         self._loop = asyncio.get_running_loop()
         self._stamp = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -39,15 +52,27 @@ class Snapshot:
 
         Use it at once, not after an await.
         """
+        self.number()
+        return self._connection
+
+    def number(self) -> int:
+        """Return the number of the snapshot that `reader` gives now."""
         # The stamp is read before BEGIN: a commit between the two is noticed by the next read.
         stamp = self._stamps.commits()
         if stamp != self._stamp or not self._connection.in_transaction:
             self._renew(stamp)
-        return self._connection
+        return self._number
 
     def _renew(self, stamp: int) -> None:
         self.release()
         self._connection.execute("BEGIN")
+        self._number += 1
+        if self._on_begin is not None:
+            try:
+                self._on_begin(self._connection)
+            except BaseException:
+                self.release()
+                raise
         self._stamp = stamp
         # One timer serves all snapshots begun while it runs: it bounds the age of the oldest.
         if self._timer is None:
