@@ -118,7 +118,7 @@ ACTIONS: Sequence[Action] = (
     Action("/keys", "Create an API key", "key", SETTINGS, "create new add api key token secret"),
     Action("/roles", "Create a role", "lock-access", EDIT_ROLES, "create new add role permissions"),
     Action("/webhooks", "Add a webhook", "webhook", SETTINGS, "create new add webhook endpoint"),
-    Action("/protected-users", "Protect a user", "shield-lock", SETTINGS, "protect add user"),
+    Action("/protected-users", "Protect a user from deactivation", "shield-lock", SETTINGS, "add"),
     Action(
         *("/administrators", "Invite an administrator", "user-plus", ADMIN),
         "invite add new administrator admin colleague",

@@ -15,13 +15,13 @@ def test_a_user_is_protected_from_their_page_and_listed(root, fresh, user):
     base = f"/w/{fresh.name}"
     root.get(f"{base}/users/{user['id']}")
     page = root.submit(f"{base}/users/{user['id']}/protect", reason="Emergency access")
-    assert "Ada Lovelace is protected." in page.text
-    assert "Protected</span>" in page.text
+    assert "Ada Lovelace is protected from deactivation." in page.text
+    assert "Protected from deactivation</span>" in page.text
     listed = root.get(f"{base}/protected-users").text
     assert "Ada Lovelace" in listed
     assert "Emergency access" in listed
     page = root.submit(f"{base}/users/{user['id']}/unprotect", **{"from": "list"})
-    assert "The protection has ended." in page.text
+    assert "Provisioning may deactivate and delete this user again." in page.text
     assert "Ada Lovelace" not in page.text
 
 
@@ -60,4 +60,4 @@ def test_the_guard_shows_which_users_are_protected(root, fresh, user):
     assert fresh.scim.delete(f"/Users/{user['id']}").status_code == 403
     page = root.get(f"/w/{fresh.name}/guard").text
     assert user["userName"] in page
-    assert "Protected</span>" in page
+    assert "Protected from deactivation</span>" in page

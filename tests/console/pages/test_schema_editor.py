@@ -117,6 +117,40 @@ def test_a_schema_without_a_name_gets_no_urn(editor):
     assert "expected a URN" in pressed(editor, "review").text
 
 
+@pytest.mark.parametrize(
+    ("typed", "opens"),
+    [
+        ({"description": "x", "type": "integer", "required": "on", "multiValued": "on"}, False),
+        ({"indexed": "on"}, False),
+        ({"mutability": "immutable"}, True),
+        ({"returned": "request"}, True),
+        ({"uniqueness": "server"}, True),
+        ({"caseExact": "on"}, True),
+        ({"canonicalValues": "red"}, True),
+        ({"referenceTypes": "User"}, True),
+    ],
+)
+def test_advanced_settings_are_open_if_one_differs_from_its_default(editor, typed, opens):
+    new = pressed(editor, "add:+").text
+    assert '<details class="custom advanced"><summary>Advanced</summary>' in new
+    assert "A letter first, then letters, digits, - and _." in new
+    pressed(editor, "apply", **attribute("number", **typed))
+    page = pressed(editor, "edit:0").text
+    assert ('<details class="custom advanced" open>' in page) == opens
+
+
+def test_advanced_settings_are_open_if_one_has_an_error(editor):
+    pressed(editor, "add:+")
+    wrong = attribute("number", multiValued="on", uniqueness="server")
+    page = pressed(editor, "apply", **wrong)
+    assert page.status_code == 400
+    assert '<details class="custom advanced" open>' in page.text
+    assert 'id="wrong-at-uniqueness"' in page.text[page.text.index("Advanced</summary>") :]
+    page = pressed(editor, "apply", **attribute("two words", uniqueness="none"))
+    assert '<details class="custom advanced">' in page.text
+    assert 'id="wrong-at-name"' in page.text
+
+
 def test_an_attribute_is_edited_and_cancelled(editor):
     pressed(editor, "add:+")
     pressed(editor, "apply", **attribute("number"))

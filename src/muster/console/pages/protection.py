@@ -79,7 +79,7 @@ class ProtectionPages:
             await self._protection.protect(visit.administrator, user_id, visit.text("reason"))
         except ScimError as error:
             return await self.show(visit, error.status, error.detail)
-        return await visit.redirect_with(_LIST, said=f"{name} is protected.")
+        return await visit.redirect_with(_LIST, said=f"{name} is protected from deactivation.")
 
     async def protect(self, visit: Visit) -> Response:
         kind, page = visit.caller.registry.types["/Users"], _page(visit)
@@ -88,12 +88,13 @@ class ProtectionPages:
             await self._protection.protect(visit.administrator, stored.id, visit.text("reason"))
         except ScimError as error:
             return await visit.redirect_with(page, error=error.detail)
-        said = f"{called(parse(stored.document))} is protected."
+        said = f"{called(parse(stored.document))} is protected from deactivation."
         return await visit.redirect_with(page, said=said)
 
     async def end(self, visit: Visit) -> Response:
         await self._protection.end(visit.administrator, visit.names["id"])
-        return await visit.redirect_with(_page(visit), said="The protection has ended.")
+        said = "Provisioning may deactivate and delete this user again."
+        return await visit.redirect_with(_page(visit), said=said)
 
 
 def _page(visit: Visit) -> str:

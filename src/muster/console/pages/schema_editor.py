@@ -55,6 +55,8 @@ _TITLES = {
     "uniqueness": {"none": "Allowed", "server": "Refused"},
 }
 """The characteristics in words, as RFC 7643 section 7 defines them."""
+_ADVANCED = ("mutability", "returned", "uniqueness", "caseExact", *drafts.LISTS)
+"""The characteristics that few attributes need; the form of an attribute hides them at first."""
 _AT = "at-"
 """The prefix of the fields of the attribute that is being edited."""
 
@@ -80,6 +82,13 @@ class _Editor:
     text: str = ""
     fault: Fault = _NO_FAULT
     status: int = 200
+
+    @property
+    def advanced(self) -> bool:
+        """Whether a rarely used characteristic differs from its default, or has an error."""
+        first = drafts.read_attribute({}, "")
+        differs = any(self.attribute.get(name) != first.get(name) for name in _ADVANCED)
+        return differs or (bool(self.fault.place) and self.fault.field in _ADVANCED)
 
     def refuse(self, error: ScimError) -> None:
         """Show an error."""
