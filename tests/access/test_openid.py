@@ -195,9 +195,9 @@ def test_a_provider_that_answers_an_error_or_nothing_is_502():
         asyncio.run(OpenId(private=True).check(issuer))
 
 
-def test_a_private_address_is_refused_unless_it_is_allowed():
+def test_a_provider_without_tls_at_a_private_address_is_refused_unless_it_is_allowed():
     refused = sign_in(Provider(claims=EMAIL), private=False)
-    assert (refused.status, "not a public address" in refused.detail) == (502, True)
+    assert (refused.status, "does not use HTTPS" in refused.detail) == (502, True)
 
 
 def test_a_response_is_read_up_to_a_megabyte():

@@ -76,10 +76,10 @@ def resolving(monkeypatch):
     return resolve
 
 
-def _failure(private):
+def _failure(private, scheme="https"):
     async def run():
         async with pool(private) as connections:
-            await connections.request("GET", "http://receiver.example/")
+            await connections.request("GET", f"{scheme}://receiver.example/")
 
     with pytest.raises(httpcore2.ConnectError) as caught:
         asyncio.run(run())
@@ -99,9 +99,17 @@ def test_the_connection_goes_to_the_address_that_was_checked(resolving):
     assert attempted == ["1.1.1.1"]
 
 
-def test_private_addresses_can_be_allowed(resolving):
+def test_plain_http_is_refused_whoever_has_named_the_url(resolving):
+    """A provider names the URL to which its client secret is sent."""
+    attempted = resolving("1.1.1.1")
+    assert "receiver.example does not use HTTPS" in _failure(private=False, scheme="http")
+    assert attempted == []
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_private_addresses_can_be_allowed(resolving, scheme):
     attempted = resolving("127.0.0.1")
-    assert _failure(private=True) == "refused"
+    assert _failure(private=True, scheme=scheme) == "refused"
     assert len(attempted) == 1
 
 

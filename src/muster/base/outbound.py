@@ -145,16 +145,30 @@ def is_public(address: str) -> bool:
     return not any(found in network for network in _EXCLUDED[found.version])
 
 
+class _PublicPool(httpcore2.AsyncConnectionPool):
+    """Connects over TLS to public addresses only.
+
+    URLs that somebody enters are checked before, but a provider names further ones, to which its
+    client secret is sent.
+    """
+
+    async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        if request.url.scheme != b"https":
+            host = request.url.host.decode("ascii", "replace")
+            raise httpcore2.ConnectError(f"the URL of {host} does not use HTTPS")
+        return await super().handle_async_request(request)
+
+
 def pool(private: bool) -> httpcore2.AsyncConnectionPool:
     """Return a pool of connections that follows no redirect.
 
     Args:
-        private: Allow private addresses.
+        private: Allow private addresses, and plain HTTP.
     """
-    backend = None if private else _PublicBackend()
-    return httpcore2.AsyncConnectionPool(
+    kind = httpcore2.AsyncConnectionPool if private else _PublicPool
+    return kind(
         max_connections=100,
         max_keepalive_connections=20,
         keepalive_expiry=30,
-        network_backend=backend,
+        network_backend=None if private else _PublicBackend(),
     )

@@ -103,7 +103,7 @@ def there():
     "host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "0x7f.1"]
 )
 def test_messages_to_this_machine_are_rejected(there, host):
-    answer = posted(f"http://{host}:{there.server_port}/")
+    answer = posted(f"https://{host}:{there.server_port}/")
     assert answer.status is None
     assert "not a public address" in answer.error
     assert there.asked == 0
