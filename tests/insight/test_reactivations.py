@@ -13,6 +13,7 @@ from muster.storage.port.changes import Change, ChangeOrigin
 from tests.console.browsing import Visitor, invitation
 from tests.insight.test_access_story import told
 from tests.support.people import name, person, replace
+from tests.support.tenant import oauth_client
 from tests.support.waiting import until
 
 
@@ -223,14 +224,7 @@ def entra(fresh):
     """An OAuth client of the connection Staff."""
     body = {"name": "Staff", "provider": "entra"}
     connection = fresh.api.post("/connections", json=body).json()["id"]
-    path = f"/connections/{connection}/oauth-clients"
-    made = fresh.api.post(path, json={"name": "Sync"}).json()
-    secret = (made["clientId"], made["clientSecret"])
-    with fresh.client("none", "") as http:
-        form = {"grant_type": "client_credentials"}
-        token = http.post("/oauth/token", data=form, auth=secret).json()["access_token"]
-    with fresh.client(token, "/scim/v2") as client:
-        yield client
+    return oauth_client(fresh, connection, "Sync")[1]
 
 
 def test_an_oauth_client_that_reverses_a_deactivation_is_shown_too(root, fresh, entra):

@@ -46,6 +46,16 @@ def key_id(token):
     return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"]
 
 
+def oauth_client(tenant, connection="default", named="Entra"):
+    """Return the id of a new OAuth client, and a client of SCIM with its access token."""
+    path = f"/connections/{connection}/oauth-clients"
+    made = tenant.api.post(path, json={"name": named}).json()
+    form = {"grant_type": "client_credentials"}
+    with tenant.client("none", "") as http:
+        answer = http.post("/oauth/token", data=form, auth=(made["clientId"], made["clientSecret"]))
+    return made["clientId"], tenant.client(answer.json()["access_token"], "/scim/v2")
+
+
 def whole(plan):
     """Return the selection that carries out all of a plan of /undo, its deletions included."""
     steps = plan["resources"]

@@ -10,6 +10,9 @@ from muster.scim.schema.model import Registry, registry
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import ChangeOrigin
 
+CREDENTIALS = ("key:", "oauth:", "trust:")
+"""The beginnings of the actors that are credentials of a connection."""
+
 
 @dataclass(slots=True)
 class Caller:

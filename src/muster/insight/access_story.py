@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from muster.directory.caller import Caller
+from muster.directory.caller import CREDENTIALS, Caller
 from muster.directory.documents import parse
 from muster.directory.guard.desk import GuardDesk
-from muster.insight.credentials import ACTORS
 from muster.insight.reactivations import has_agreed, reversal_of
 from muster.storage.port.changes import Change
 from muster.storage.records.requests import RecordedRequest, RequestFilter, RequestStore
@@ -170,13 +169,13 @@ def _called(actor: str, names: dict[str, str]) -> str:
 
 def _by(kind: str, word: str, change: Change, names: dict[str, str]) -> Fact:
     actor = change.origin.actor
-    page = f"/requests?request={change.origin.request_id}" if actor.startswith(ACTORS) else ""
+    page = f"/requests?request={change.origin.request_id}" if actor.startswith(CREDENTIALS) else ""
     text = f"{word} by {_called(actor, names)}."
     return Fact(kind, text, change.origin.time, page, "View the request" if page else "")
 
 
 def _refused(kept: RecordedRequest, names: dict[str, str], named: str = "") -> Fact:
-    actors = (f"{kind}{kept.key_id}" for kind in ACTORS)
+    actors = (f"{kind}{kept.key_id}" for kind in CREDENTIALS)
     key = next((names[actor] for actor in actors if actor in names), "an unknown key")
     found = _DETAIL.search(kept.answer)
     detail = str(orjson.loads(found[1]))[:_MAX_DETAIL] if found else f"status {kept.status}"

@@ -13,8 +13,6 @@ from muster.base import clock
 from muster.storage.port.accounts import Accounts
 
 KEY, OAUTH_CLIENT, TRUST = "key", "oauth", "trust"
-ACTORS = tuple(f"{kind}:" for kind in (KEY, OAUTH_CLIENT, TRUST))
-"""The beginnings of the actors that are credentials."""
 TITLES = {KEY: "API key", OAUTH_CLIENT: "OAuth client", TRUST: "Federated trust"}
 _IN_SENTENCES = {KEY: "key", OAUTH_CLIENT: "OAuth client", TRUST: "federated trust"}
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from muster.base import clock
 from muster.base.clock import timestamp
+from muster.directory.caller import CREDENTIALS
 from muster.directory.documents import parse
-from muster.insight.credentials import ACTORS, credential_names, credentials_of
+from muster.insight.credentials import credential_names, credentials_of
 from muster.scim.values import fold
 from muster.storage.port.changes import Change, ChangeFilter
 from muster.storage.port.engine import Storage
@@ -69,7 +70,7 @@ def is_administrator(actor: str) -> bool:
 
 def is_client(actor: str) -> bool:
     """Return whether an actor is a credential of a provisioning client."""
-    return actor.startswith(ACTORS)
+    return actor.startswith(CREDENTIALS)
 
 
 def switched(change: Change) -> bool | None:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.support.people import name, person, replace
-from tests.support.tenant import key_id
+from tests.support.tenant import key_id, oauth_client
 
 
 class Provider:
@@ -268,3 +268,32 @@ def test_a_user_cannot_be_both_reactivated_and_deleted(root, fresh, burst):
     assert refused.status_code == 400
     assert "Choose whether to reactivate or to delete" in refused.text
     assert (boxes(refused)[1], boxes(refused, "delete")[1]) == (set(users[:1]), set(users[:1]))
+
+
+def test_what_an_oauth_client_did_is_rolled_back(root, fresh):
+    client, scim = oauth_client(fresh)
+    users = [fresh.user()["id"] for _ in range(2)]
+    for user in users:
+        scim.patch(f"/Users/{user}", json=replace("active", False))
+    page = root.get(f"/w/{fresh.name}/undo")
+    assert "2 users deactivated" in page.text
+    assert "OAuth client Entra" in page.text
+    page = follow(root, page, "Review<")
+    assert f'value="oauth:{client}" selected' in page.text
+    assert boxes(page)[1] == set(users)
+    done = roll_back(root, fresh, page, users, confirmed="yes")
+    assert "Rolled back 2 resources." in done.text
+    assert "2 users deactivated" not in root.get(f"/w/{fresh.name}/undo").text
+    answer = root.get(f"/w/{fresh.name}/undo", **fields(page) | {"key": "oauth:7.x"})
+    assert answer.status_code == 404
+
+
+def test_what_a_deleted_oauth_client_did_is_rolled_back(root, fresh):
+    client, scim = oauth_client(fresh)
+    user = fresh.user()["id"]
+    scim.patch(f"/Users/{user}", json=replace("active", False))
+    fresh.api.delete(f"/connections/default/oauth-clients/{client}").raise_for_status()
+    page = root.get(f"/w/{fresh.name}/undo")
+    assert "A deleted OAuth client" in page.text
+    page = follow(root, page, "Review<")
+    assert boxes(page)[1] == {user}

@@ -1,7 +1,7 @@
 """Rollback in the console: recent events, their preview, and the rollback itself."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -29,6 +29,7 @@ from muster.directory.history.rollback import (
 )
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
+from muster.insight.credentials import KEY, Credential, credentials_of
 from muster.scim.errors import ScimError, not_found
 from muster.scim.values import Json
 from muster.storage.port.engine import Storage
@@ -56,7 +57,8 @@ class ShownEvent:
 
     Attributes:
         text: The changes in words, such as "10 users deactivated".
-        key: The id of the key.
+        by: The name of the credential, or the administrator who imported.
+        source: The choice of the credential; empty if it cannot be rolled back.
         since: The beginning of the period to preview.
         until: Its end.
         event: The event.
@@ -65,7 +67,8 @@ class ShownEvent:
     """
 
     text: str
-    key: str
+    by: str
+    source: str
     since: str
     until: str
     event: KeyEvent
@@ -74,7 +77,13 @@ class ShownEvent:
 
 
 _CONNECTION = "connection"
-"""The beginning of the choice of a connection in place of a key, as connection:ID."""
+"""The beginnings of choices: a connection is connection:ID, an OAuth client oauth:ID, a federated
+trust trust:ID, and an API key its id alone."""
+_UNNAMED = {
+    KEY: "A deleted key",
+    "oauth": "A deleted OAuth client",
+    "trust": "A deleted federated trust",
+}
 
 
 class RollbackPages:
@@ -109,15 +118,19 @@ class RollbackPages:
         }
         workspace = visit.there().id
         events = () if chosen else await recent_events(self._storage, workspace)
+        credentials = await credentials_of(self._storage, workspace)
+        names = {each.actor: _name(each) for each in credentials}
+        known = (await self._origins.of(workspace)).by_actor
         return visit.render(
             "undo.html",
             status,
             plan=plan,
             at=at,
-            keys={key.id: key for key in await self._storage.keys(workspace)},
+            credentials=[(_choice(each.actor), each, names[each.actor]) for each in credentials],
+            unnamed=_unnamed(visit.text("key"), names),
             connections=await self._connections.all(workspace),
             asked={**asked, "until": until, "import": visit.text("import")},
-            events=[_shown(event) for event in events],
+            events=[_shown(event, names, known) for event in events],
             steps=[(step, _differences(step)) for step in steps if step.action != DELETE],
             deletions=[step for step in steps if step.action == DELETE],
             limited=len({step.id for step in steps}) == MAX_RESOURCES,
@@ -194,22 +207,46 @@ class RollbackPages:
         return replace(plan, steps=steps)
 
     async def _work(self, visit: Visit) -> Work:
-        """Return the changes that were chosen, of a key, a connection or an import."""
+        """Return the changes that were chosen, of a credential, a connection or an import."""
         if visit.text("import"):
             return work_of_import(visit.text("import"), clock.now() + timedelta(minutes=1))
         workspace, chosen = visit.there().id, visit.text("key")
-        kind, _, connection = chosen.partition(":")
+        kind, colon, connection = chosen.partition(":")
+        actor = chosen if colon else f"{KEY}:{chosen}"
         actors: frozenset[str] = frozenset()
+        origins = await self._origins.of(workspace)
         if kind == _CONNECTION:
-            found = await self._connections.get(workspace, connection)
-            actors = (await self._origins.of(workspace)).actors(found.id)
-        elif await self._storage.key(workspace, chosen) is None:
+            actors = origins.actors((await self._connections.get(workspace, connection)).id)
+        elif origins.of_actor(actor) is None:
             raise not_found("API key not found.")
         since, until = (parse_time(visit.text(name), name) for name in ("since", "until"))
-        return Work(chosen if kind == _CONNECTION else f"key:{chosen}", since, until, "", actors)
+        return Work(actor, since, until, "", actors)
 
 
-def _shown(event: KeyEvent) -> ShownEvent:
+def _name(credential: Credential) -> str:
+    """Return the name of a credential, with its kind unless it is an API key."""
+    return credential.name if credential.kind == KEY else f"{credential.title} {credential.name}"
+
+
+def _choice(actor: str) -> str:
+    """Return the choice of a credential in the form."""
+    return actor.removeprefix(f"{KEY}:")
+
+
+def _unnamed(choice: str, names: Mapping[str, str]) -> str:
+    """Return the words for a chosen credential that has been deleted; empty for others."""
+    kind, colon, _ = choice.partition(":")
+    return _UNNAMED.get(kind, "") if colon and choice not in names else ""
+
+
+def _shown(event: KeyEvent, names: Mapping[str, str], known: Container[str]) -> ShownEvent:
+    """Return an event as the list shows it.
+
+    Args:
+        event: The event.
+        names: The names of the credentials by their actors.
+        known: The actors whose changes can be rolled back.
+    """
     texts = [
         f"{number:,} {kind.lower()}{'' if number == 1 else 's'} {_DONE[action]}"
         for (action, kind), number in event.counts.most_common()
@@ -218,7 +255,8 @@ def _shown(event: KeyEvent) -> ShownEvent:
     mixed = number and number < event.counts.total()
     return ShownEvent(
         ", ".join(texts),
-        event.actor.removeprefix("key:"),
+        names.get(event.actor) or _UNNAMED.get(event.actor.partition(":")[0], event.actor),
+        _choice(event.actor) if event.actor in known else "",
         _second(event.since),
         _second(event.until, _SECOND),
         event,

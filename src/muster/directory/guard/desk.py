@@ -8,7 +8,7 @@ import orjson
 
 from muster.base import clock
 from muster.base.clock import timestamp
-from muster.directory.caller import Caller
+from muster.directory.caller import CREDENTIALS, Caller
 from muster.directory.documents import parse
 from muster.directory.guard import policy
 from muster.directory.service import Directory
@@ -23,9 +23,6 @@ _DEACTIVATE = {
     "schemas": [PATCH_OP],
     "Operations": [{"op": "replace", "path": "active", "value": False}],
 }
-
-_CREDENTIALS = ("key:", "oauth:", "trust:")
-"""The beginnings of the actors that are credentials of a connection."""
 
 
 class GuardStore(Accounts, Resources, Protocol):
@@ -188,7 +185,7 @@ def _barred_from(caller: Caller, item: Item) -> Mapping[str | None, str]:
 
     The owner of a user may be the one that asked for the held change, whoever approves it.
     """
-    if not item.body["actor"].startswith(_CREDENTIALS):
+    if not item.body["actor"].startswith(CREDENTIALS):
         return caller.barred
     asked = item.body.get("connection")
     return {owner: name for owner, name in caller.barred.items() if owner != asked}

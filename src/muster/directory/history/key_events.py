@@ -1,10 +1,11 @@
-"""Groups the recent changes of API keys and of imports into events that can be rolled back."""
+"""Groups the recent changes of credentials and of imports into events that can be rolled back."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from muster.directory.caller import CREDENTIALS
 from muster.directory.documents import parse
 from muster.directory.history.past import Past
 from muster.directory.history.rollback import reactivated_by, undone_by
@@ -17,7 +18,7 @@ _LOOKED_UP = 500
 """The earlier versions that are looked up, to tell a deactivation from another update."""
 _EVENTS = 20
 _GAP = timedelta(minutes=10)
-"""A pause of a key that separates two events."""
+"""A pause of a credential that separates two events."""
 _UNDO = "undo"
 _IMPORT = "import-"
 """The beginning of the request id of an import."""
@@ -25,16 +26,16 @@ _IMPORT = "import-"
 
 @dataclass(slots=True)
 class KeyEvent:
-    """Changes that one API key made shortly after each other, or those of one import.
+    """Changes that one credential made shortly after each other, or those of one import.
 
     Attributes:
-        actor: The actor: key:ID, or the administrator who imported.
+        actor: The actor, such as key:ID or oauth:ID, or the administrator who imported.
         since: The time of the first change.
         until: The time of the last change.
         counts: The number of changes by action and resource type; the action is create, update,
             delete, deactivate or reactivate.
         resources: The ids of the changed resources.
-        import_id: The id of the import; empty for an API key.
+        import_id: The id of the import; empty for a credential.
         whole: Whether its beginning was examined; False if older changes may belong to it.
         deactivated: The time of the first deactivation; empty for none.
     """
@@ -58,7 +59,7 @@ class KeyEvent:
 
 
 async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent]:
-    """Return the recent events of all keys and imports, the newest first.
+    """Return the recent events of all credentials and imports, the newest first.
 
     Changes that have been rolled back are left out.
     """
@@ -79,7 +80,7 @@ async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent
             undone |= undone_by(change)
             reactivated |= reactivated_by(change)
         import_id = _import_of(change)
-        wanted = import_id or actor.startswith("key:")
+        wanted = import_id or actor.startswith(CREDENTIALS)
         if not change.version or not wanted or change.id in undone:
             continue
         action = change.action
@@ -103,7 +104,7 @@ async def recent_events(storage: Resources, workspace: int) -> Sequence[KeyEvent
 def _import_of(change: Change) -> str:
     """Return the id of the import that made a change; empty for none."""
     request_id = change.origin.request_id
-    by_import = request_id.startswith(_IMPORT) and not change.origin.actor.startswith("key:")
+    by_import = request_id.startswith(_IMPORT) and not change.origin.actor.startswith(CREDENTIALS)
     return request_id.removeprefix(_IMPORT) if by_import else ""
 
 
