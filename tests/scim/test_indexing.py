@@ -8,12 +8,16 @@ from muster.scim.dialects import Dialect
 from muster.scim.document import read
 from muster.scim.filter.evaluate import comparable, values_at
 from muster.scim.filter.predicate import field_at
-from muster.scim.indexing import LookupEntry, entries, index_of, search_form
-from muster.scim.schema.model import Attribute, Schema, registry
+from muster.scim.indexing import LookupEntry, entries, entries_of_next, index_of, search_form
+from muster.scim.schema.model import ENTERPRISE_USER, Attribute, Schema, registry
 from muster.scim.sorting import sort_value
 from tests.support.strategies import users
 
 USER_TYPE = registry().types["/Users"]
+INDEXED = dataclasses.replace(
+    USER_TYPE, building=("title", f"{ENTERPRISE_USER}:manager.value"), constrained=("nickName",)
+)
+"""Users with indexes of a workspace's own, one of them three levels deep."""
 
 
 def fields():
@@ -42,12 +46,23 @@ def test_a_search_form_has_each_value_as_it_compares(document):
             ), field.name
 
 
+@given(users(), users())
+def test_entries_of_the_next_version_are_those_of_its_document(first, changed):
+    before = read(first, INDEXED, Dialect())
+    whole, part = read(changed, INDEXED, Dialect()), {**before}
+    for name in ("emails", "userName", "title"):
+        part.pop(name, None)
+        part |= {name: whole[name]} if name in whole else {}
+        for document in (whole, part):
+            found = entries_of_next(document, before, entries(before, INDEXED), INDEXED)
+            assert found == entries(document, INDEXED)
+
+
 @given(users())
 def test_look_ups_are_the_values_as_they_compare(document):
     canonical = read(document, USER_TYPE, Dialect())
-    kind = dataclasses.replace(USER_TYPE, building=("title",), constrained=("nickName",))
-    lookups, unique = entries(canonical, kind)
-    index = index_of(kind)
+    lookups, unique = entries(canonical, INDEXED)
+    index = index_of(INDEXED)
     for name, field in {**index.fields, **index.building, **index.constrained}.items():
         values = {comparable(field.attribute, value) for value in values_at(field, canonical)}
         kept = unique if name in index.unique or name in index.constrained else lookups

@@ -36,5 +36,8 @@ def timestamp(moment: datetime | None = None) -> str:
     Args:
         moment: A time with a zone; None for now.
     """
-    moment = now() if moment is None else moment.astimezone(UTC)
+    if moment is None:
+        moment = now()
+    elif moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"

@@ -6,7 +6,7 @@ from muster.directory.documents import location_prefix, parse, with_location
 from muster.scim.document import Document
 from muster.scim.errors import invalid_value
 from muster.scim.etag import etag
-from muster.scim.indexing import entries, search_form
+from muster.scim.indexing import entries, entries_of_next, search_form
 from muster.scim.schema.model import ResourceType
 from muster.scim.secrets import add, lost_with_elements
 from muster.storage.port.resources import BASE, Lookups, Put, Stored
@@ -40,6 +40,27 @@ def make_put(
     Raises:
         ScimError: invalidValue, if an indexed value is too long.
     """
+    whole = _with_meta(document, resource_type, resource_id, version, (created, modified))
+    index = index_of_document(whole, resource_type)
+    return _put(whole, resource_type, version, index, before, secrets)
+
+
+def _with_meta(
+    document: Document,
+    resource_type: ResourceType,
+    resource_id: str,
+    version: int,
+    times: tuple[str, str],
+) -> Document:
+    """Return a canonical document as it is stored, but for its location.
+
+    Args:
+        document: The document; `id` and `meta` are replaced.
+        resource_type: Its type.
+        resource_id: Its id.
+        version: Its version.
+        times: `meta.created` and `meta.lastModified`.
+    """
     whole: Document = {"schemas": document["schemas"], "id": resource_id}
     whole.update(document)
     whole["id"] = resource_id
@@ -48,17 +69,25 @@ def make_put(
         whole.pop(resource_type.computed, None)
     whole["meta"] = {
         "resourceType": resource_type.name,
-        "created": created,
-        "lastModified": modified,
+        "created": times[0],
+        "lastModified": times[1],
         "version": etag(version),
     }
-    stored = Stored(
-        resource_id,
-        version,
-        with_location(orjson.dumps(whole), location_prefix(resource_type, BASE) + resource_id),
-    )
+    return whole
+
+
+def _put(
+    whole: Document,
+    resource_type: ResourceType,
+    version: int,
+    index: Lookups,
+    before: Lookups | None,
+    secrets: dict[str, str | None] | None,
+) -> Put:
+    resource_id = whole["id"]
+    location = location_prefix(resource_type, BASE) + resource_id
+    stored = Stored(resource_id, version, with_location(orjson.dumps(whole), location))
     search = orjson.dumps(search_form(whole, resource_type))
-    index = index_of_document(whole, resource_type)
     check_length(index)
     return Put(stored, search, index, display_of(whole), before, secrets or {})
 
@@ -86,16 +115,11 @@ def next_version(
     modified = max(now, meta["lastModified"])
     hashes = lost_with_elements(whole, changed, resource_type)
     add(hashes, secrets or {})
-    put = make_put(
-        changed,
-        resource_type,
-        current.id,
-        current.version + 1,
-        meta["created"],
-        modified,
-        before,
-        hashes,
-    )
+    version, times = current.version + 1, (meta["created"], modified)
+    after = _with_meta(changed, resource_type, current.id, version, times)
+    known = (before.lookups, before.unique)
+    index = Lookups(*entries_of_next(after, whole, known, resource_type))
+    put = _put(after, resource_type, version, index, before, hashes)
     put.stored.groups = current.groups
     return put
 

@@ -321,7 +321,9 @@ def _answer(masker: Masker, raw: bytes, accepted: bool) -> str:
 
 def _storable(text: str) -> str:
     """Remove NUL and lone surrogates, which not every engine can store."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "�")
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\0", "�")
 
 
 def _short(text: str) -> str:
