@@ -254,3 +254,12 @@ def test_check_reports_a_corrupted_page_and_reads_refuse_it(tmp_path):
         answer = client.get("/Users?count=10")
         error_of(answer, 500)
         assert answer.json()["detail"] == "the database file is damaged"
+
+
+def test_other_processes_examine_many_resources(checked, monkeypatch):
+    monkeypatch.setattr("muster.upkeep.check.MANY", 1)
+    assert checked.check() == []
+    checked.harm("DELETE FROM searchable WHERE workspace = $1", checked.workspace.id)
+    found = checked.check()
+    assert len(found) == 20
+    assert all("the search form is missing" in line for line in found)

@@ -98,7 +98,13 @@ def progress(title: str, total: int | None = None) -> Iterator[Progress]:
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as RichProgress
 
     columns = (
@@ -106,6 +112,8 @@ def _bar() -> Any:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
     )
     # Lines written meanwhile appear above the bar; standard output stays itself if it is a pipe.
     return RichProgress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty())

@@ -6,10 +6,19 @@ be checked and rebuilt. Documents themselves cannot; damage to them is reported 
 The check runs beside ongoing writes. A resource is read with several statements, and a write
 between two of them makes a sound resource look wrong, so a suspect is read again, up to three
 times, before it is reported.
+
+To derive the data again takes most of the time. In a large database other processes do that, while
+this one reads the next resources; a few batches are in memory at a time.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import orjson
 
@@ -27,13 +36,17 @@ from muster.storage.port.errors import StorageCorrupt, StorageError
 from muster.storage.port.resources import Put, Stored
 from muster.storage.records.outlines import forget
 from muster.storage.repair import derived
-from muster.storage.repair.derived import StoredRow
+from muster.storage.repair.derived import Extract, StoredRow
 from muster.upkeep import tables
 
 _BATCH = 500
 """Resources read at a time."""
 _RECHECKS = 3
 """Times that a suspect resource is read again."""
+MANY = 20_000
+"""From so many resources on, other processes examine them: it takes them a second to start."""
+_AHEAD = 3
+"""Batches that are read before the first of them has been examined, for each process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +106,9 @@ async def check(
         return report
     workspaces = await storage.workspaces()
     report.workspaces = len(workspaces)
-    progress(0, await _expected(storage, workspaces))
-    async for finding in findings(storage, workspaces, report, progress):
+    expected = await _expected(storage, workspaces)
+    progress(0, expected)
+    async for finding in findings(storage, workspaces, report, progress, expected):
         report.found += 1
         line = f"{finding.workspace.name}: {finding.where}: {finding.what}"
         if repair and finding.repair:
@@ -154,23 +168,75 @@ async def findings(
     workspaces: Sequence[Workspace],
     report: CheckReport,
     progress: Progress = silent,
+    expected: int = 0,
 ) -> AsyncIterator[Finding]:
-    """Yield all problems in these workspaces."""
+    """Yield all problems in these workspaces.
+
+    Args:
+        expected: About how many resources they have.
+    """
     registries = Registries(storage)
-    for workspace in workspaces:
-        types = {item.name: item for item in (await registries.of(workspace)).types.values()}
-        for kind in await derived.kinds(storage, workspace.id):
-            if kind not in types:
-                yield Finding(
-                    workspace, kind, "resources of a type that this version of muster does not know"
-                )
-                continue
-            async for finding in _resources(storage, workspace, types[kind], report, progress):
+    with Examination(expected) as examination:
+        for workspace in workspaces:
+            types = {item.name: item for item in (await registries.of(workspace)).types.values()}
+            for kind in await derived.kinds(storage, workspace.id):
+                if kind not in types:
+                    yield Finding(
+                        workspace,
+                        kind,
+                        "resources of a type that this version of muster does not know",
+                    )
+                    continue
+                scope = (storage, workspace, types[kind], report, progress)
+                async for finding in _resources(*scope, examination):
+                    yield finding
+                async for finding in _counts(storage, workspace, kind):
+                    yield finding
+            async for finding in _orphans(storage, workspace):
                 yield finding
-            async for finding in _counts(storage, workspace, kind):
-                yield finding
-        async for finding in _orphans(storage, workspace):
-            yield finding
+
+
+Suspects: TypeAlias = "Awaitable[list[int]]"
+"""The keys of resources that seem to have a problem."""
+
+
+class Examination:
+    """Compares resources with their derived data: here, or in other processes if there are many.
+
+    Args:
+        expected: About how many resources there are.
+    """
+
+    def __init__(self, expected: int) -> None:
+        self._processes = max(1, (os.cpu_count() or 2) - 1) if expected >= MANY else 0
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Examination":
+        if self._processes:
+            self._pool = ProcessPoolExecutor(self._processes, multiprocessing.get_context("spawn"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def ahead(self) -> int:
+        """The most batches that wait for their result."""
+        return _AHEAD * self._processes
+
+    def begin(self, extract: Extract, kind: ResourceType) -> Suspects:
+        """Begin to examine some resources of a type."""
+        if self._pool is None:
+            future: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+            future.set_result(suspects(extract, kind))
+            return future
+        return asyncio.wrap_future(self._pool.submit(suspects, extract, kind))
+
+
+def suspects(extract: Extract, kind: ResourceType) -> list[int]:
+    """Return the keys of the resources that have a problem."""
+    return [row.key for row in derived.assemble(extract) if _problems(row, kind)]
 
 
 async def _resources(
@@ -179,27 +245,41 @@ async def _resources(
     kind: ResourceType,
     report: CheckReport,
     progress: Progress,
+    examination: Examination,
 ) -> AsyncIterator[Finding]:
-    after = -1
-    while rows := await derived.read(storage, workspace.id, kind.name, after, _BATCH):
-        after = rows[-1].key
-        report.resources += len(rows)
-        progress(len(rows))
-        for row in rows:
-            if _problems(row, kind):
-                rechecked: StoredRow | None = row
-                for _ in range(_RECHECKS):
-                    again = await derived.read(storage, workspace.id, kind.name, row.key - 1, 1)
-                    rechecked = again[0] if again and again[0].key == row.key else None
-                    if rechecked is None or not _problems(rechecked, kind):
-                        break
-                if rechecked is not None and (what := _problems(rechecked, kind)):
-                    yield Finding(
-                        workspace,
-                        f"{kind.name} {row.id}",
-                        "; ".join(what),
-                        _rebuild_statements(workspace, kind, rechecked),
-                    )
+    """Yield the problems of the resources of one type, read ahead of their examination."""
+    waiting: deque[tuple[int, Suspects]] = deque()
+    after: int | None = -1
+    while after is not None or waiting:
+        if after is not None:
+            extract = await derived.fetch(storage, workspace.id, kind.name, after, _BATCH)
+            after = None if extract is None else extract.last
+            if extract is not None:
+                waiting.append((len(extract.resources), examination.begin(extract, kind)))
+        if after is not None and len(waiting) <= examination.ahead:
+            continue
+        if waiting:
+            count, found = waiting.popleft()
+            for key in await found:
+                finding = await _recheck(storage, workspace, kind, key)
+                if finding is not None:
+                    yield finding
+            report.resources += count
+            progress(count)
+
+
+async def _recheck(
+    storage: Upkeep, workspace: Workspace, kind: ResourceType, key: int
+) -> Finding | None:
+    """Read a suspect again; return its problems if they remain."""
+    for attempt in range(_RECHECKS):
+        again = await derived.read(storage, workspace.id, kind.name, key - 1, 1)
+        if not again or again[0].key != key or not (what := _problems(again[0], kind)):
+            return None
+        if attempt == _RECHECKS - 1:
+            statements = _rebuild_statements(workspace, kind, again[0])
+            return Finding(workspace, f"{kind.name} {again[0].id}", "; ".join(what), statements)
+    return None
 
 
 def _problems(row: StoredRow, kind: ResourceType) -> list[str]:

@@ -34,8 +34,10 @@ from muster.scim.values import Json, sortable_date_time
 from muster.storage.ids import IdSource, key_of
 from muster.storage.port.accounts import Workspace
 from muster.storage.port.changes import ChangeOrigin, Note
+from muster.storage.port.engine import Storage
 from muster.storage.port.errors import Conflict, KeyTaken
-from muster.storage.port.resources import Put, Resources
+from muster.storage.port.resources import Put
+from muster.storage.query.binder import Binder
 from muster.upkeep.member_import import MemberImport
 from muster.upkeep.new_ids import NewIds
 
@@ -115,7 +117,7 @@ class Importer:
 
     def __init__(
         self,
-        storage: Resources,
+        storage: Storage,
         workspace: Workspace,
         registry: Registry,
         rehearse: bool,
@@ -132,7 +134,7 @@ class Importer:
         self._new_ids = NewIds(workspace.name) if new_ids else None
         self._values: set[bytes] = set()
         self._made: dict[int, tuple[bytes, bytes]] = {}
-        """The fingerprint of each key that this run has created, or would create."""
+        """In a rehearsal: the fingerprint of each key that the import would create."""
         self.report = ImportReport()
         self._member_import = MemberImport(
             storage,
@@ -254,9 +256,10 @@ class Importer:
     async def _store(self, entries: list[_Entry]) -> None:
         """Store resources of one type together, or one by one if that fails."""
         fresh = []
+        taken = await self._taken_keys(entries)
         for entry in entries:
             try:
-                if await self._exists(entry):
+                if await self._exists(entry, taken):
                     self.report.there += 1
                     self._accept(entry)
                 else:
@@ -270,18 +273,34 @@ class Importer:
             for entry in fresh:
                 await self._store_one(entry)
 
-    async def _exists(self, entry: _Entry) -> bool:
+    async def _taken_keys(self, entries: list[_Entry]) -> set[int]:
+        """Return the keys of those resources that exist in the workspace, in one statement."""
+        kept = [entry.key for entry in entries if entry.kept]
+        if not kept:
+            return set()
+        bind = Binder()
+        within = (
+            f'workspace = {bind(self._workspace.id)} AND "key" IN ({", ".join(map(bind, kept))})'
+        )
+        statement = bind.statement(f'SELECT "key" FROM resources WHERE {within}')  # noqa: S608 (parameters)
+        return {row[0] for row in await self._storage.query(statement)}
+
+    async def _exists(self, entry: _Entry, taken: set[int]) -> bool:
         """Tell whether a resource exists already.
+
+        Args:
+            taken: The keys that resources of the workspace have.
 
         Raises:
             ScimError: It exists with other content.
         """
         if not entry.kept:
             return False
-        identity, content = entry.fingerprint()
         made = self._made.get(entry.key)
-        if made is not None and made[0] == identity:
-            same = made[1] == content
+        if made is not None and made[0] == (fingerprint := entry.fingerprint())[0]:
+            same = made[1] == fingerprint[1]
+        elif entry.key not in taken:
+            return False
         else:
             current = await self._storage.get(
                 self._workspace.id, entry.kind.name, entry.put.stored.id
@@ -324,7 +343,8 @@ class Importer:
             self._workspace.id, entries[0].kind.name, puts, origin, self._rehearse
         )
         for entry in entries:
-            self._made[entry.key] = entry.fingerprint()
+            if self._rehearse:
+                self._made[entry.key] = entry.fingerprint()
             self._values.update(value for _, value in entry.values())
             self.report.made += 1
             self._accept(entry)

@@ -82,6 +82,28 @@ async def last_fitting(
     return last
 
 
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """Some resources and their derived data, as rows that are not put together yet.
+
+    Attributes:
+        resources: The columns of `resources`, in the order of keys; never empty.
+        bodies: Keys and search forms.
+        lookups: Keys and the columns of `lookups`.
+        unique: Keys and the columns of `unique_values`.
+    """
+
+    resources: Sequence[Sequence[Any]]
+    bodies: Sequence[Sequence[Any]]
+    lookups: Sequence[Sequence[Any]]
+    unique: Sequence[Sequence[Any]]
+
+    @property
+    def last(self) -> int:
+        """The greatest key."""
+        return int(self.resources[-1][0])
+
+
 async def read(
     storage: Upkeep, workspace: int, kind: str, after: int, limit: int
 ) -> list[StoredRow]:
@@ -89,6 +111,14 @@ async def read(
 
     There are fewer than `limit` if their documents are long, but none only after the last one.
     """
+    found = await fetch(storage, workspace, kind, after, limit)
+    return [] if found is None else assemble(found)
+
+
+async def fetch(
+    storage: Upkeep, workspace: int, kind: str, after: int, limit: int
+) -> Extract | None:
+    """Return the rows that `read` puts together; None after the last resource."""
     sql = (
         'SELECT "key", id, version, document, display FROM resources'
         ' WHERE workspace = $1 AND type = $2 AND "key" > $3 AND "key" <= $4 ORDER BY "key"'
@@ -97,26 +127,32 @@ async def read(
     while not found:
         last = await last_fitting(storage, workspace, kind, after, limit)
         if last is None:
-            return []
+            return None
         found = await storage.query(bound(sql, workspace, kind, after, last))
         after = last  # if all of them have been deleted meanwhile
-    first = found[0][0]
     within = 'workspace = $1 AND type = $2 AND "key" BETWEEN $3 AND $4'
-    scope = (workspace, kind, first, last)
-    found_bodies = await storage.query(
-        bound(f'SELECT "key", CAST(body AS text) FROM searchable WHERE {within}', *scope)
-    )
-    bodies = {row[0]: row[1] for row in found_bodies}
+    scope = (workspace, kind, found[0][0], last)
+    columns = {
+        "searchable": '"key", CAST(body AS text)',
+        "lookups": '"key", attribute, value, "first"',
+        "unique_values": '"key", attribute, value',
+    }
+    derived = [
+        await storage.query(bound(f"SELECT {names} FROM {table} WHERE {within}", *scope))
+        for table, names in columns.items()
+    ]
+    return Extract(found, *derived)
+
+
+def assemble(extract: Extract) -> list[StoredRow]:
+    """Put the rows of each resource together."""
+    bodies = {row[0]: row[1] for row in extract.bodies}
     lookups: dict[int, set[LookupEntry]] = {}
     unique: dict[int, set[LookupEntry]] = {}
-    for row in await storage.query(
-        bound(f'SELECT "key", attribute, value, "first" FROM lookups WHERE {within}', *scope)
-    ):
-        lookups.setdefault(row[0], set()).add(LookupEntry(row[1], row[2], bool(row[3])))
-    for row in await storage.query(
-        bound(f'SELECT "key", attribute, value FROM unique_values WHERE {within}', *scope)
-    ):
-        unique.setdefault(row[0], set()).add(LookupEntry(row[1], row[2]))
+    for key, attribute, value, first in extract.lookups:
+        lookups.setdefault(key, set()).add(LookupEntry(attribute, value, bool(first)))
+    for key, attribute, value in extract.unique:
+        unique.setdefault(key, set()).add(LookupEntry(attribute, value))
     return [
         StoredRow(
             key,
@@ -127,7 +163,7 @@ async def read(
             Lookups(frozenset(lookups.get(key, ())), frozenset(unique.get(key, ()))),
             display,
         )
-        for key, resource_id, version, document, display in found
+        for key, resource_id, version, document, display in extract.resources
     ]
 
 
