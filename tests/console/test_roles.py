@@ -17,6 +17,7 @@ from muster.access.permissions import (
 from muster.console.roles import (
     CHOICES,
     allowed_in_words,
+    note_of,
     place_in_words,
     role_in_words,
     withheld_in_words,
@@ -59,6 +60,11 @@ def test_a_role_says_what_it_allows_and_what_it_does_not(permissions, withheld):
     allowed = allowed_in_words(permissions)
     assert sorted(allowed) == sorted(NOTES[permission] for permission in permissions)
     assert withheld_in_words(permissions) == f"Cannot change {withheld}."
+
+
+def test_a_list_has_a_sentence_about_each_role():
+    assert note_of((AUDIT,)) == CHOICES["auditor"].note
+    assert note_of((AUDIT, SETTINGS)) == f"{NOTES[SETTINGS]} {NOTES[AUDIT]}"
 
 
 def test_an_owner_may_do_everything():

@@ -65,6 +65,12 @@ def allowed_in_words(permissions: Sequence[str]) -> list[str]:
     return [note for permission, note in NOTES.items() if permission in permissions]
 
 
+def note_of(permissions: Sequence[str]) -> str:
+    """Return the sentences about a role for a list."""
+    choice = choice_of(permissions)
+    return choice.note if choice is not None else " ".join(allowed_in_words(permissions))
+
+
 def withheld_in_words(permissions: Sequence[str]) -> str:
     """Return a sentence about the changes that a role does not allow; empty if it allows all."""
     if ADMIN in permissions:

@@ -126,7 +126,7 @@ def test_a_pending_invitation_is_listed_and_revoked(owner, server, fresh):
     page = f"/w/{fresh.name}/administrators"
     link, _ = invite(owner, page, expires="604800")
     row = row_of(owner.get(page).text, "Sam Lee")
-    for part in ("Auditor", owner.email, "in 6 days"):
+    for part in ("Auditor", "Reads the audit log, and nothing else.", owner.email, "in 6 days"):
         assert part in row
     path = re.search(r'action="([^"]+/revoke)"', row)[1]
     assert owner.post(path).status_code == 303

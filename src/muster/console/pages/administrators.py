@@ -17,7 +17,7 @@ from muster.access.passkeys import Passkeys
 from muster.access.permissions import ADMIN, PERMISSIONS
 from muster.access.sign_in_policy import SignInPolicy
 from muster.console.activity import Activity, activity_of
-from muster.console.roles import CHOICES, place_in_words, role_in_words
+from muster.console.roles import CHOICES, note_of, place_in_words, role_in_words
 from muster.console.web import INSTALLATION_ADMIN, PageRoute, Visit
 from muster.http.wire.message import Response
 from muster.scim.errors import ScimError, forbidden, invalid_value, not_found
@@ -37,7 +37,7 @@ class AdministratorRow:
     Attributes:
         admin: The account.
         profile: Their name, who invited them, and their last sign-in.
-        roles: Each role in words, with the place that it applies to.
+        roles: Each role in words, with the sentences about it and the place that it applies to.
         factors: How they sign in, in words.
         protected: Whether they use a second factor.
         resettable: Whether their second factor can be reset here.
@@ -46,7 +46,7 @@ class AdministratorRow:
 
     admin: Admin
     profile: Profile
-    roles: Sequence[tuple[str, str]]
+    roles: Sequence[tuple[str, str, str]]
     factors: str
     protected: bool
     resettable: bool
@@ -90,7 +90,7 @@ class AdministratorPages:
             rows=rows,
             unprotected=sum(not row.protected for row in rows),
             pending=[
-                (found, role_in_words(found.roles), place_in_words(found.place, workspaces))
+                (found, _roles_in_words(found.roles, workspaces))
                 for found in await self._invitations.pending()
                 if visit.workspace is None or found.place == str(visit.workspace.id)
             ],
@@ -259,15 +259,22 @@ def _row(
     return AdministratorRow(
         admin,
         profile,
-        [
-            (role_in_words({place: held}), place_in_words(place, workspaces))
-            for place, held in admin.roles.items()
-        ],
+        _roles_in_words(admin.roles, workspaces),
         _factors(admin, passkeys),
         protected or admin.connector is not None,
         here and protected,
         here,
     )
+
+
+def _roles_in_words(
+    roles: Mapping[str, Sequence[str]], workspaces: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """Return each role, the sentences about it, and the place that it applies to."""
+    return [
+        (role_in_words({place: held}), note_of(held), place_in_words(place, workspaces))
+        for place, held in roles.items()
+    ]
 
 
 def _factors(admin: Admin, passkeys: int) -> str:
