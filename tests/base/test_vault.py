@@ -104,6 +104,30 @@ def test_a_lost_key_file_is_not_replaced_by_another(tmp_path):
     assert not file.exists()
 
 
+@pytest.mark.parametrize("damaged", [b"", b"\xff\xfe" * 40, b"short\n", "\u00e4".encode() * 40])
+def test_a_damaged_key_file_has_no_keys_and_is_not_replaced(tmp_path, damaged):
+    file = tmp_path / "key"
+    sealed = Vault(file=file).seal(b"x", b"")
+    file.write_bytes(damaged)
+    with pytest.raises(LockedError, match="which is not known here"):
+        Vault(file=file).open(sealed, b"")
+    assert file.read_bytes() == damaged
+
+
+def test_the_other_lines_of_a_damaged_key_file_are_read(tmp_path):
+    file = tmp_path / "key"
+    sealed = Vault(file=file).seal(b"x", b"")
+    file.write_bytes(b"\xff" * 50 + b"\n" + file.read_bytes())
+    assert Vault(file=file).open(sealed, b"") == b"x"
+
+
+def test_a_key_file_that_is_a_folder_cannot_be_read(tmp_path):
+    """Docker makes one where it is told to mount a file that does not exist."""
+    sealed = Vault([ONE]).seal(b"x", b"")
+    with pytest.raises(LockedError, match="cannot be read: is a directory"):
+        Vault(file=tmp_path).open(sealed, b"")
+
+
 def test_a_vault_without_keys_encrypts_nothing():
     assert not Vault().usable
     with pytest.raises(ValueError, match="no key"):

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 
 def test_a_key_is_printed_alone(muster):
     muster("migrate")
@@ -106,6 +108,35 @@ def test_errors_name_the_next_step(muster):
 def test_help_says_that_a_key_without_permissions_is_an_administrators(muster):
     shown = " ".join(muster("keys", "create", "--help").stdout.split())
     assert "Without --permission, the key has the Admin role" in shown
+
+
+def test_platform_keys_are_listed_and_revoked(muster):
+    muster("migrate")
+    for name in ("sign-up", "billing"):
+        muster("keys", "create", "--platform", "--name", name)
+    listed = json.loads(muster("keys", "list", "--platform", "--json").stdout)
+    assert {key["name"] for key in listed if key["status"] == "active"} >= {"sign-up", "billing"}
+    assert "muster_platform_" not in str(listed)
+    mistyped = muster("keys", "revoke", "sing-up", "--platform", check=False)
+    assert (mistyped.returncode, "'sign-up'" in mistyped.stderr) == (1, True)
+    muster("keys", "revoke", "sign-up", "--platform")
+    [billing] = [key["id"] for key in listed if key["name"] == "billing"]
+    muster("keys", "revoke", billing, "--platform")
+    lines = muster("keys", "list", "--platform").stdout.splitlines()
+    states = {line.split("\t")[1]: line.split("\t")[2] for line in lines}
+    assert (states["sign-up"], states["billing"]) == ("revoked", "revoked")
+    assert muster("keys", "revoke", "billing", "--platform", check=False).returncode == 1
+    for command in (["list"], ["revoke", "x"]):
+        refused = muster("keys", *command, "--platform", "--workspace", "acme", check=False)
+        assert (refused.returncode, "without --workspace" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--name", "--workspace"])
+def test_text_that_is_not_utf_8_is_refused(muster, option):
+    muster("migrate")
+    arguments = {"--name": "x", option: "x\udcff"}
+    refused = muster("keys", "create", *sum(arguments.items(), ()), check=False)
+    assert (refused.returncode, "is not valid UTF-8" in refused.stderr) == (2, True)
 
 
 def test_a_platform_key_is_printed_alone(muster):

@@ -45,6 +45,15 @@ def test_an_unknown_workspace_is_answered_with_similar_names(muster):
     assert refused.stderr.endswith("; see muster workspaces list\n")
 
 
+def test_a_deleted_workspace_is_not_renamed(muster):
+    muster("workspaces", "create", "gone")
+    muster("workspaces", "delete", "gone", "--confirm", "gone")
+    refused = muster("workspaces", "rename", "gone", "other", check=False)
+    assert (refused.returncode, "is deleted. Restore it first" in refused.stderr) == (1, True)
+    muster("workspaces", "restore", "gone")
+    muster("workspaces", "rename", "gone", "other")
+
+
 def test_a_workspace_is_renamed(muster):
     muster("workspaces", "create", "acme")
     muster("keys", "create", "--workspace", "acme", "--name", "okta", "--admin")

@@ -131,6 +131,10 @@ async def prepare_rename(
             f"The workspace {DEFAULT!r} cannot be renamed: commands without --workspace use it, and"
             " every start creates it if it is missing.",
         )
+    if workspace.deleted is not None:
+        raise ScimError(
+            409, f"The workspace {workspace.name!r} is deleted. Restore it first, if it still can."
+        )
     if name == workspace.name:
         raise invalid_value("name: enter a name that differs from the present one")
     await check_name(accounts, name, workspace.id)

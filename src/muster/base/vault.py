@@ -126,7 +126,12 @@ class Vault:
     def _find(self, key_id: bytes) -> _Key | None:
         found = self._known(key_id)
         if found is None:
-            self._load()  # another process may have added it
+            try:
+                self._load()  # another process may have added it
+            except OSError as error:
+                raise LockedError(
+                    f"The key file {self.file} cannot be read: {str(error.strerror).lower()}."
+                ) from error
             found = self._known(key_id)
         return found
 
@@ -156,11 +161,12 @@ def sealed_with(value: bytes) -> str:
 
 
 def _lines(file: Path) -> list[str]:
+    """Return the keys in a file; other lines, such as those of a damaged file, are left out."""
     try:
-        text = file.read_text("ascii")
+        content = file.read_bytes()
     except FileNotFoundError:
         return []
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip().decode() for line in content.splitlines() if line.isascii()]
     return [line for line in lines if len(line) >= LEAST and not line.startswith("#")]
 
 

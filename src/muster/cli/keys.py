@@ -180,6 +180,63 @@ def _create_platform_key(settings: Settings, name: str, lifetime: timedelta | No
     return run(settings, work)
 
 
+def _check_no_workspace(workspace: str) -> None:
+    """Raise UsageError if a workspace is given beside --platform."""
+    if workspace != "default":
+        raise UsageError("--platform goes without --workspace: a platform key belongs to none")
+
+
+def _list_platform_keys(settings: Settings, json: bool) -> None:
+    from muster.access.platform_keys import PlatformKey, PlatformKeys
+
+    async def work(storage: Storage) -> tuple[Sequence[PlatformKey], dict[str, str]]:
+        keys = PlatformKeys(storage)
+        return await keys.all(), await keys.last_used()
+
+    (keys, used), now = run(settings, work, existing=True), clock.now()
+    if json:
+        write_json(
+            [
+                {
+                    "id": key.id,
+                    "name": key.name,
+                    "status": key.state(now),
+                    "created": key.created,
+                    "createdBy": key.created_by,
+                    "expires": key.expires,
+                    "lastUsed": used.get(key.id),
+                }
+                for key in keys
+            ]
+        )
+        return
+    rows = [
+        (key.id, key.name, key.state(now), key.created, used.get(key.id, "never")) for key in keys
+    ]
+    columns = ("ID", "Name", "State", "Created", "Last used")
+    empty = "No platform keys. Create one with: muster keys create --platform --name NAME"
+    write_table(columns, rows, empty, {"Last used": "last used "})
+
+
+def _revoke_platform_key(settings: Settings, name: str) -> None:
+    """Revoke the platform key with an id, or the active one with a name."""
+    from muster.access.platform_keys import PlatformKeys
+
+    async def work(storage: Storage) -> None:
+        keys, now = PlatformKeys(storage), clock.now()
+        active = [key for key in await keys.all() if key.state(now) == "active"]
+        found = next((key for key in active if name in (key.id, key.name)), None)
+        if found is None:
+            near = suggestion(name, {key.name for key in active})
+            raise CommandError(
+                f"no active platform key {name!r}{near or '.'} List them with: muster keys list"
+                " --platform"
+            )
+        await keys.revoke(found.id, ChangeOrigin("command", "", clock.timestamp()))
+
+    run(settings, work, existing=True)
+
+
 async def _connection(storage: Storage, workspace: Workspace, name: str | None) -> str | None:
     """Return the stored id of a connection. Raises CommandError."""
     if name is None:
@@ -211,15 +268,26 @@ def _chosen(permission: Sequence[str] | None, admin: bool) -> tuple[str, ...]:
     name="list",
     help_epilogue="""Examples:
   muster keys list --workspace acme
+  muster keys list --platform
   muster keys list --json | jq -r '.[].name'""",
 )
 def list_(
-    *, workspace: WorkspaceName = "default", json: Json = False, database: Database = None
+    *,
+    workspace: WorkspaceName = "default",
+    platform: Annotated[
+        bool, Parameter(negative=(), help="List the platform keys of the installation instead.")
+    ] = False,
+    json: Json = False,
+    database: Database = None,
 ) -> None:
     """List the API keys of a workspace. The keys themselves cannot be shown again."""
     from muster.access.keys import state_of
 
     settings = load_settings(database=database)
+    if platform:
+        _check_no_workspace(workspace)
+        _list_platform_keys(settings, json)
+        return
 
     async def work(storage: Storage) -> Sequence[KeyRecord]:
         return await storage.keys((await _Place(settings, workspace).find(storage)).id)
@@ -287,12 +355,29 @@ def rotate(
     write(run(settings, work))
 
 
-@app.command(help_epilogue="Examples:\n  muster keys revoke okta --workspace acme")
-def revoke(key: Key, /, *, workspace: WorkspaceName = "default", database: Database = None) -> None:
+@app.command(
+    help_epilogue="""Examples:
+  muster keys revoke okta --workspace acme
+  muster keys revoke signup --platform"""
+)
+def revoke(
+    key: Key,
+    /,
+    *,
+    workspace: WorkspaceName = "default",
+    platform: Annotated[
+        bool, Parameter(negative=(), help="Revoke a platform key of the installation instead.")
+    ] = False,
+    database: Database = None,
+) -> None:
     """Revoke a key. It stops working immediately."""
     from muster.access.keys import Keys
 
     settings = load_settings(database=database)
+    if platform:
+        _check_no_workspace(workspace)
+        _revoke_platform_key(settings, key)
+        return
 
     async def work(storage: Storage) -> None:
         place, record = await _Place(settings, workspace).key(storage, key)

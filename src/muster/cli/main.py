@@ -111,7 +111,16 @@ def _run(arguments: list[str]) -> int:
         return _wrong_usage(error)
     if command == app.help_print and not {"-h", "--help"} & set(arguments):
         return _incomplete(arguments)
+    garbled = next(filter(_is_garbled, bound.arguments.values()), None)
+    if garbled is not None:
+        sys.stderr.write(f"muster: {garbled!r} is not valid UTF-8\n")
+        return _USAGE
     return _call(command, bound)
+
+
+def _is_garbled(value: object) -> bool:
+    """Tell whether a value is text that is not UTF-8; Python has replaced its bytes."""
+    return isinstance(value, str) and any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def parse(arguments: list[str]) -> tuple[Callable[..., Any], inspect.BoundArguments]:

@@ -364,7 +364,10 @@ def _basic(authorization: str) -> tuple[str, str]:
 def _invalid_assertion(error: InvalidJwt) -> OAuthError:
     if isinstance(error, KeysUnavailable):
         return OAuthError(
-            "temporarily_unavailable", f"client_assertion: {error}", 503, RETRY_SECONDS
+            "temporarily_unavailable",
+            "client_assertion: its keys cannot be fetched now",  # the URL is the client's secret
+            503,
+            RETRY_SECONDS,
         )
     return _invalid_client(f"client_assertion: {error}")
 
