@@ -1,6 +1,7 @@
 """Erasing a deleted person removes every row about them, and the audit log still verifies."""
 
 import json
+import re
 
 import pytest
 
@@ -100,6 +101,17 @@ def test_the_feed_tells_of_the_deletion_once_more(fresh):
     ]
     [note] = [row for row in rows(fresh) if row["action"] == "forget"]
     assert (note["actor"], note["type"], note["resource"]) == ("command", "User", ann["id"])
+
+
+def test_the_note_of_an_erasure_shows_hashes_and_no_sequence_numbers(fresh):
+    """The numbers count the changes of all workspaces."""
+    before = rows(fresh)[-1]["hash"]
+    ann = somebody(fresh, "ann")
+    erase(fresh, ann)
+    [note] = [row for row in rows(fresh) if row["action"] == "forget"]
+    chain = note["document"]["rows"]
+    assert chain[0][0] == before
+    assert all(re.fullmatch("[0-9a-f]{64}", value) for row in chain for value in row)
 
 
 def test_chains_hold_over_neighbours_that_are_erased_one_by_one_and_trimmed(server, fresh):

@@ -16,7 +16,7 @@ from muster.console.csv_rows import csv_row
 from muster.console.exports import Piece, audited
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse
-from muster.directory.history.events import changed_values
+from muster.directory.history.events import changed_values, document_in_log
 from muster.directory.history.past import parse_time
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
@@ -178,7 +178,7 @@ class AuditPages:
         return low
 
     async def _entry(self, workspace: int, change: Change, names: Mapping[str, str]) -> Entry:
-        document = parse(change.document)
+        document = document_in_log(change)
         name = document.get("userName") or document.get("displayName") or document.get("name")
         page, permission = _PAGES.get(change.type, ("", ""))
         if page.endswith("/"):

@@ -27,6 +27,22 @@ _SENTENCES = {
 }
 
 
+def document_in_log(change: Change, base: str = "") -> Document:
+    """Return the document of a row as the audit log shows it.
+
+    The note of an erasure has the sequence numbers of the erased rows, which count the changes of
+    all workspaces; the hashes say as much to those who compare them.
+
+    Args:
+        change: The row.
+        base: The URL that ends in /scim/v2, for references; without it they are relative.
+    """
+    document = parse(change.document, base)
+    if change.action == FORGET and not change.version:
+        return {**document, "rows": [hashes for _, *hashes in document["rows"]]}
+    return document
+
+
 def event_types(registry: Registry) -> list[str]:
     """Return the types of events that can occur with these resource types."""
     found = []

@@ -10,7 +10,7 @@ from muster.access.connections import Connections
 from muster.access.origins import CredentialOrigins, Origins
 from muster.access.permissions import AUDIT, READ
 from muster.base.loop_turns import LoopTurns
-from muster.directory.history.events import events
+from muster.directory.history.events import document_in_log, events
 from muster.http.management.history import members_moved
 from muster.http.management.models.feed import (
     AuditPage,
@@ -133,7 +133,7 @@ class FeedRoutes:
             "type": change.type,
             "resource": change.id,
             "version": change.version,
-            "document": call.document(change.document),
+            "document": document_in_log(change, call.base + SCIM_ROOT),
             "members": members_moved(change),
             "hash": None if change.chain is None else change.chain.hex(),
         }

@@ -6,7 +6,7 @@ from muster.access.permissions import RESTORE, SCIM
 from muster.base.clock import timestamp
 from muster.base.loop_turns import LoopTurns
 from muster.directory.documents import parse
-from muster.directory.history.events import changed_paths
+from muster.directory.history.events import changed_paths, document_in_log
 from muster.directory.history.past import Past, parse_time
 from muster.directory.history.restore import Restorer
 from muster.http.management.models.history import (
@@ -21,6 +21,7 @@ from muster.http.management.models.history import (
 )
 from muster.http.management.router import ApiRoute, Call
 from muster.http.management.tokens import Tokens
+from muster.http.wire.base_url import SCIM_ROOT
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
 from muster.scim.errors import ScimError, invalid_value, not_found
@@ -155,7 +156,7 @@ class HistoryRoutes:
             "version": change.version,
             "attributes": changed_paths(before, document) if change.action == "update" else [],
             "members": members_moved(change),
-            "resource": call.document(change.document),
+            "resource": document_in_log(change, call.base + SCIM_ROOT),
         }
 
     async def restore(self, call: Call) -> Response:
