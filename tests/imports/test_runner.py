@@ -12,7 +12,14 @@ from muster.app import build_services
 from muster.base.clock import timestamp
 from muster.config import Settings
 from muster.imports import runner
-from muster.imports.store import DONE, IMPORTING, RUNNING, STOPPED
+from muster.imports.store import (
+    DONE,
+    IMPORTING,
+    REHEARSED,
+    REHEARSING,
+    RUNNING,
+    STOPPED,
+)
 from muster.imports.table import read_table
 from muster.storage.port.changes import ChangeOrigin
 from muster.storage.port.errors import StorageError
@@ -38,13 +45,16 @@ class Imports:
     def begun(self, rows=450, **options):
         """An import that is due."""
         text = "userName\n" + "".join(f"u{number}\n" for number in range(rows))
+        return self.begun_with(text, **options)
+
+    def begun_with(self, text, **options):
+        """An import of a text that is due; its headings are attributes."""
         store, table = self.services.imports, read_table(text.encode())
+        actor = f"admin:{self.email}"
         made = self.run(
-            store.create(
-                self.workspace, table, "a.csv", ["userName"], f"admin:{self.email}", "127.0.0.1"
-            )
+            store.create(self.workspace, table, "a.csv", table.headings, actor, "127.0.0.1")
         )
-        return self.run(store.begin(made, replace(made, state=IMPORTING, **options)))
+        return self.run(store.begin(made, replace(made, **{"state": IMPORTING, **options})))
 
     def look(self, services=None):
         importing = (services or self.services).importing
@@ -66,6 +76,25 @@ class Imports:
 @pytest.fixture
 def imports(bench):
     return Imports(bench, SCIM)
+
+
+def test_a_report_names_so_many_users_and_those_who_are_deactivated_first(imports, monkeypatch):
+    monkeypatch.setattr(runner, "_MOST_CHANGED", 1)
+    monkeypatch.setattr("muster.imports.store.CHUNK", 2)
+    imports.begun(rows=5)
+    imports.look()
+    active = ("yes", "yes", "no", "no", "yes")
+    rows = "".join(f"u{number},{word},x\n" for number, word in enumerate(active))
+    found = imports.begun_with(f"userName,active,title\n{rows}", state=REHEARSING)
+    imports.look()
+    ended = imports.now(found)
+    assert (ended.state, ended.counts) == (REHEARSED, {"updated": 5, "deactivated": 2})
+    assert [(line, *rest) for line, _, *rest in ended.changed] == [
+        (4, "u2", True, ["title", "active"]),
+        (2, "u0", False, ["title"]),
+    ]
+    again = imports.run(imports.services.imports.begin(ended, replace(ended, state=IMPORTING)))
+    assert again.changed == []
 
 
 def test_the_end_of_an_import_and_its_place_in_the_queue_are_stored_together(

@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from muster.access.permissions import SCIM, SETTINGS
-from muster.imports import runner, store
+from muster.imports import store
 from muster.imports.table import MAX_BYTES
 from muster.scim.schema.model import ENTERPRISE_USER
 from tests.console.browsing import invited
@@ -91,24 +91,6 @@ def test_a_rehearsal_and_the_report_name_the_users_who_change(wizard, fresh):
     ]
     wizard.uploaded(f"User name,Active\n{leaver['userName']},no\n")
     assert changed(wizard.rehearse()) == []
-
-
-def test_a_report_names_so_many_users_and_those_who_are_deactivated_first(
-    wizard, fresh, monkeypatch
-):
-    monkeypatch.setattr(runner, "_MOST_CHANGED", 1)
-    monkeypatch.setattr(store, "CHUNK", 2)
-    people = [fresh.user() for _ in range(5)]
-    rows = zip(people, ("yes", "yes", "no", "no", "yes"), strict=True)
-    text = "".join(f"{user['userName']},{active},x\n" for user, active in rows)
-    wizard.uploaded(f"User name,Active,Title\n{text}")
-    page = wizard.rehearse()
-    assert [row[::2] for row in changed(page)] == [
-        (people[2]["id"], "Deactivate"),
-        (people[0]["id"], "Update"),
-    ]
-    assert "2 of 5 are shown" in page.text
-    assert "2 of them would be deactivated" in page.text
 
 
 def test_refused_rows_are_divided_as_the_file_was(wizard):
