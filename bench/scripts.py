@@ -6,7 +6,7 @@ from pathlib import Path
 _HEAD = """
 local items = {{}}
 for line in io.lines("{items}") do items[#items + 1] = line end
-local headers = {{{headers}}}
+local headers = {headers}
 local n = 0
 """
 
@@ -18,10 +18,14 @@ def lines(path: Path, items: list[str]) -> Path:
 
 
 def _script(items: Path, headers: dict[str, str], request: str) -> str:
-    quoted = ", ".join(
-        f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()
-    )
-    return _HEAD.format(items=items, headers=quoted) + f"request = function() {request} end\n"
+    head = _HEAD.format(items=items, headers=_table(headers))
+    return head + f"request = function() {request} end\n"
+
+
+def _table(headers: dict[str, str]) -> str:
+    """Return headers as a table of Lua."""
+    pairs = (f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items())
+    return f"{{{', '.join(pairs)}}}"
 
 
 def get(items: Path, prefix: str, token: str | None = None) -> str:
@@ -62,6 +66,27 @@ def patch(items: Path, prefix: str, token: str | None) -> str:
         items,
         headers,
         f'n = n + 1; return wrk.format("PATCH", {target}, headers, string.format({json.dumps(body)}, n))',
+    )
+
+
+def mixed(items: Path, prefix: str, token: str, writes: float) -> str:
+    """GET items and PATCH a share of them, drawn by Zipf's law: the n-th as often as 1/n."""
+    headers = {"Authorization": f"Bearer {token}"}
+    changing = _table({"Content-Type": "application/scim+json", **headers})
+    operation = '{"op":"replace","path":"title","value":"T%d"}'
+    body = (
+        '{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":['
+        + operation
+        + "]}"
+    )
+    target = f"{json.dumps(prefix)} .. items[math.floor((#items) ^ math.random())]"
+    patched = f'wrk.format("PATCH", target, {changing}, string.format({json.dumps(body)}, n))'
+    return _script(
+        items,
+        headers,
+        f"n = n + 1; local target = {target};"
+        f" if math.random() < {writes} then return {patched} end;"
+        ' return wrk.format("GET", target, headers)',
     )
 
 

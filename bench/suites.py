@@ -114,6 +114,22 @@ def recording(bench: Bench, path: Path, users: int) -> None:
     recorded.unlink()
 
 
+def beside_writes(bench: Bench, path: Path, users: int) -> None:
+    """95 reads beside 5 writes by Zipf's law, compared with the same without kept answers."""
+    mine, other = bench.copy(path, "mixed.db"), bench.copy(path, "mixed-other.db")
+    items = scripts.lines(bench.folder / "ids", bench.ids(path))
+    made = [
+        scripts.mixed(items, "/scim/v2/Users/", bench.token(copied), 0.05)
+        for copied in (mine, other)
+    ]
+    with servers.muster(mine) as ours, servers.muster(other, MUSTER_ANSWER_CACHE_MIB="0") as bare:
+        measured = bench.wrk(ours.port, made[0]), bench.wrk(bare.port, made[1])
+        work = "95 GETs beside 5 PATCHes by Zipf's law"
+        bench.compare(work, 1.0, *measured, "itself without kept answers", users=users)
+    for used in (mine, other):
+        used.unlink()
+
+
 def growth(bench: Bench, large: Path, small: Path) -> None:
     """Reads in a large workspace, compared with a small one."""
     made = [
@@ -205,6 +221,7 @@ def _console(bench: Bench, sizes: list[int]) -> None:
 SUITES = {
     "reads": Suite("GET, eq and lists on SQLite", _at_each_size(reads), lambda n: 3 * n),
     "writes": Suite("POST and PATCH on SQLite", _at_each_size(durable_writes), lambda n: 2 * n),
+    "mixed": Suite("reads beside writes", _at_the_middle(beside_writes), lambda _: 1),
     "overhead": Suite(
         "log, metrics, request log, access tokens, two workers",
         _at_the_middle(everything_on, recording, oauth.compare, workers.compare),

@@ -396,3 +396,27 @@ def test_matches_are_counted_up_to_a_number(bench, sort, descending, counted):
     assert (total, found) == (min(counted or 5, 5), find(bench, workspace, limit=2, **asked)[1])
     # A page that is not full tells the number by itself.
     assert find(bench, workspace, limit=9, counted=counted, **asked)[0] == 5
+
+
+@pytest.mark.parametrize("sharing", [1, 2, 20, 21, 30])
+def test_an_indexed_value_finds_all_that_have_it_whether_few_or_many(bench, sharing):
+    workspace, other = bench.new_workspace(), bench.new_workspace()
+    schemas = [USER]
+    puts = [
+        put(
+            {"schemas": schemas, "userName": f"u{n}", "externalId": "x" if n < sharing else f"y{n}"}
+        )
+        for n in range(sharing + 3)
+    ]
+    alone = put({"schemas": schemas, "userName": "u", "externalId": "x"})
+    origin = ChangeOrigin("a", "r", "2020-01-01T00:00:00Z")
+    bench.run(bench.storage.load(workspace.id, "User", puts, origin))
+    bench.run(bench.storage.load(other.id, "User", [alone], origin))
+    for limit in (1, 5, 100):
+        for text, wanted in (("x", puts[:sharing]), ("X", []), ("none", [])):
+            predicate = bind(
+                filters.parse(f'externalId eq "{text}"', Dialect()), USER_TYPE, Dialect()
+            )
+            total, found = find(bench, workspace, predicate=predicate, limit=limit)
+            assert total == len(wanted)
+            assert found == [one.stored.id for one in wanted][:limit]

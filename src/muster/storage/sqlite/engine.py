@@ -118,6 +118,14 @@ _BY_UNIQUE = (
     'SELECT r.document, r.grouped FROM unique_values u JOIN resources r ON r."key" = u."key"'
     " WHERE u.workspace = ? AND u.type = ? AND u.attribute = ? AND u.value = ?"
 )
+_FEW = 20
+"""The most matches of a value that are read without counting them first."""
+_BY_LOOKUP = (
+    "SELECT count(*), group_concat(document, ','), max(grouped) FROM"
+    ' (SELECT r.document, r.grouped FROM lookups l CROSS JOIN resources r ON r."key" = l."key"'
+    " WHERE l.workspace = ? AND l.type = ? AND l.attribute = ? AND l.value = ?"
+    ' ORDER BY l."key" LIMIT ?)'
+)
 _PREVIOUS_DOCUMENT = (
     "(SELECT b.document FROM changes b WHERE b.workspace = c.workspace AND b.id = c.id"
     " AND b.sequence < c.sequence"
@@ -311,9 +319,9 @@ class SqliteStorage(SqliteAccounts):
                 and isinstance(query.predicate, Test)
                 and query.predicate.operator == "eq"
             ):
-                name = query.predicate.field.name
-                if name in index_of(query.resource_type).unique:
-                    return self._unique(query, name, query.predicate.operand)
+                page = self._by_value(query, query.predicate)
+                if page is not None:
+                    return page
             member = required_member(query)
             if member is not None and (page := self._by_member(query, member)) is not None:
                 return page
@@ -378,6 +386,31 @@ class SqliteStorage(SqliteAccounts):
         except sqlite3.DatabaseError as error:
             raise translate(error) from error
         return Page(0) if row is None else Page(1, 1, row[0], bool(row[1]))
+
+    def _by_value(self, query: Query, test: Test) -> Page | None:
+        """Return the page of the resources with a value; None if an index does not give it."""
+        name, index, value = test.field.name, index_of(query.resource_type), test.operand
+        if name in index.unique:
+            return self._unique(query, name, value)
+        is_indexed = name in index.fields and isinstance(value, str)
+        return self._by_lookup(query, name, value) if is_indexed else None
+
+    def _by_lookup(self, query: Query, name: str, value: str) -> Page | None:
+        """Return the page of the resources with an indexed value; None if they may be many.
+
+        Clients search so for the externalId of a user, which one resource has, or none.
+        """
+        scope, limit = (query.workspace, query.resource_type.name), min(query.limit, _FEW)
+        try:
+            found = self._snapshot.reader().execute(_BY_LOOKUP, (*scope, name, value, limit + 1))
+            count, documents, grouped = found.fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_TOOBIG:
+                return None  # perhaps only because of the resource beyond the limit
+            raise translate(error) from error
+        if count > limit:
+            return None
+        return Page(count, count, documents or b"", bool(grouped))
 
     def _by_member(self, query: Query, member: str) -> Page | None:
         """Return the groups that contain a member, or None if they exceed the page."""
