@@ -284,6 +284,7 @@ def test_the_example_works(tmp_path, monkeypatch):
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(outer.router.lifespan_context(outer))
             token = await _token(example["scim"])
+            monkeypatch.setenv("DIRECTORY_KEY", token)
             async with _client(outer, token, "http://test") as client:
                 assert (
                     await client.post("/provisioning/scim/v2/Users", json=person())

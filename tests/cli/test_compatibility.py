@@ -20,7 +20,7 @@ COMMANDS = {  # the functions of 0.1 and those of today, by module and name
     "workspaces_create": "workspaces.create", "workspaces_list": "workspaces.list_", "workspaces_set": "workspaces.set_",
     "admins_create": "admins.create", "admins_invite": "admins.invite", "admins_list": "admins.list_",
 }  # fmt: skip
-NEW = {"json", "all_", "admin", "resolved", "platform", "connection"}
+NEW = {"json", "all_", "admin", "resolved", "platform", "connection", "distribute", "dry_run"}
 """Options that 0.1 did not have."""
 
 

@@ -46,7 +46,9 @@ muster keys create --name first --admin --database sqlite:///directory.db
 ```
 
 The links in answers follow the prefix. [The endpoints](endpoints.md) are the same as those of the
-service, so your application reads users over HTTP, or with any client of SCIM."""
+service, so your application reads users over HTTP, or with any client of SCIM. In the same process
+it needs no network: `examples/mounted.py` in the repository reads users by httpx, with the mounted
+application as its transport."""
 
 
 def python_page() -> str:
