@@ -308,7 +308,7 @@ def management_routes(services: Services) -> list[ApiRoute]:
     return [
         *SettingsRoutes(s.workspace_settings),
         *AllowlistRoutes(s.connections),
-        *ConnectionRoutes(storage, s.connections, s.roles),
+        *ConnectionRoutes(s.connections, s.roles),
         *SetupLinkRoutes(s.setup_links),
         *CredentialRoutes(s.connections, s.oauth_clients, s.trusts, s.openid.private),
         *KeyRoutes(storage, s.keys, s.roles, s.directory, s.connections),

@@ -71,6 +71,8 @@ SCIM_TOO = {
     *("/connect/entra/key", "/connect/entra/check"),
     *("/connections/default/keys", "/connections/default/oauth-clients", "/setup-links"),
     *("/connections/default/oauth-clients/x/rotate", "/connections/default/trusts"),
+    *("/connections/default/oauth-clients/x/delete", "/connections/default/trusts/x/delete"),
+    "/connections/default/delete",
     *("/doctor/x/resolve", "/doctor/x/reopen"),
 }
 """Forms that need the SCIM permission as well: they give access to whole documents."""

@@ -82,6 +82,28 @@ class Roles:
             )
         return beyond(permissions, held)
 
+    async def check_deletable(
+        self, workspace: int, permissions: tuple[str, ...], connection: str
+    ) -> None:
+        """Check that the holder of `permissions` may delete a connection with its keys.
+
+        Args:
+            workspace: The id of the workspace.
+            permissions: The permissions.
+            connection: The id of the connection.
+
+        Raises:
+            ScimError: 403 if a key of the connection has others.
+        """
+        for key in await self._accounts.keys(workspace):
+            if key.connection == connection and key.revoked is None:
+                refused = await self.beyond_reach(permissions, key)
+                if refused:
+                    raise forbidden(
+                        f"The deletion would revoke the key {key.name!r}, which may do what you may"
+                        f" not: {', '.join(refused)}"
+                    )
+
     async def check_grantable(
         self, workspace: int, permissions: tuple[str, ...], name: str
     ) -> None:

@@ -5,7 +5,7 @@ from html import unescape
 
 import pytest
 
-from muster.access.permissions import SETTINGS
+from muster.access.permissions import SCIM, SETTINGS
 from tests.console.browsing import Visitor, invitation, invited
 from tests.http.management.test_connections import connect, scim_of
 from tests.http.test_trusts import issuer
@@ -219,6 +219,32 @@ def test_an_administrator_of_settings_alone_creates_no_credential(server, fresh)
     assert page.status_code == 200
     assert "Create API key" not in page.text
     assert admin.post(f"/w/{fresh.name}/connections/default/keys", keyName="x").status_code == 403
+    admin.close()
+
+
+def test_an_administrator_of_settings_alone_ends_no_credential(server, fresh):
+    """Nor does a key of the management API."""
+    made = fresh.api.post("/connections", json={"name": "Okta"}).json()["id"]
+    clients = f"/connections/{made}/oauth-clients"
+    client = fresh.api.post(clients, json={"name": "x"}).json()["clientId"]
+    admin = invited(server, fresh.name, SETTINGS)
+    place = f"/w/{fresh.name}/connections/{made}"
+    assert "Delete" not in admin.get(place).text
+    for path in ("/delete", f"/oauth-clients/{client}/delete", "/trusts/0123456789abcdef/delete"):
+        assert admin.post(place + path).status_code == 403
+    assert fresh.api.get(clients).json()["items"][0]["clientId"] == client
+    admin.close()
+
+
+def test_a_connection_is_not_deleted_with_a_key_that_may_do_more(server, fresh):
+    made = fresh.api.post("/connections", json={"name": "Okta"}).json()["id"]
+    key = {"name": "all", "permissions": ["Admin"], "connection": made}
+    assert fresh.api.post("/keys", json=key).status_code == 201
+    admin = invited(server, fresh.name, SETTINGS, SCIM)
+    admin.get(f"/w/{fresh.name}/connections/{made}")
+    refused = admin.post(f"/w/{fresh.name}/connections/{made}/delete")
+    assert (refused.status_code, "would revoke the key" in refused.text) == (403, True)
+    assert fresh.api.get(f"/connections/{made}").status_code == 200
     admin.close()
 
 

@@ -11,7 +11,7 @@ from muster.access.oauth.clients import PRIVATE_KEY, SECRET, OAuthClients
 from muster.access.oauth.trusts import Trusts
 from muster.access.origins import CredentialOrigins
 from muster.access.permissions import ADMIN, SCIM, SETTINGS
-from muster.access.roles import check_permissions
+from muster.access.roles import Roles, check_permissions
 from muster.access.settings import CONTRACTS, GUARD_MODES, NUMBERS
 from muster.base import clock
 from muster.base.clock import timestamp
@@ -88,6 +88,7 @@ class ConnectionPages:
         self._connections = connections
         self._origins = origins
         self._keys = keys
+        self._roles = Roles(storage)
         self._clients = clients
         self._trusts = trusts
         self._requests = requests
@@ -102,14 +103,16 @@ class ConnectionPages:
         yield PageRoute("POST", one, SETTINGS, self.edit)
         yield PageRoute("POST", f"{one}/pause", SETTINGS, self.pause)
         yield PageRoute("POST", f"{one}/resume", SETTINGS, self.resume)
-        yield PageRoute("POST", f"{one}/delete", SETTINGS, self.delete)
+        yield PageRoute("POST", f"{one}/delete", SETTINGS, self.delete, (SCIM,))
         yield PageRoute("POST", f"{one}/keys", SETTINGS, self.create_key, (SCIM,))
         clients = f"{one}/oauth-clients"
         yield PageRoute("POST", clients, SETTINGS, self.create_client, (SCIM,))
         yield PageRoute("POST", f"{clients}/{{client}}/rotate", SETTINGS, self.rotate, (SCIM,))
-        yield PageRoute("POST", f"{clients}/{{client}}/delete", SETTINGS, self.delete_client)
+        ended = f"{clients}/{{client}}/delete"
+        yield PageRoute("POST", ended, SETTINGS, self.delete_client, (SCIM,))
         yield PageRoute("POST", f"{one}/trusts", SETTINGS, self.create_trust, (SCIM,))
-        yield PageRoute("POST", f"{one}/trusts/{{trust}}/delete", SETTINGS, self.delete_trust)
+        ended = f"{one}/trusts/{{trust}}/delete"
+        yield PageRoute("POST", ended, SETTINGS, self.delete_trust, (SCIM,))
 
     async def show(self, visit: Visit, status: int = 200, error: str = "") -> Response:
         """Show the connections, and the form for a new one."""
@@ -283,6 +286,7 @@ class ConnectionPages:
     async def delete(self, visit: Visit) -> Response:
         one = await self._one(visit)
         try:
+            await self._roles.check_deletable(visit.there().id, visit.permissions, one.id)
             await self._connections.delete(visit.administrator, one.id, visit.text("confirm"))
         except ScimError as error:
             detail = error.detail

@@ -23,15 +23,12 @@ from muster.http.management.pages import page
 from muster.http.management.router import ApiRoute, Call, created
 from muster.http.wire.errors import at
 from muster.http.wire.message import Response, json_response
-from muster.scim.errors import forbidden
-from muster.storage.port.accounts import Accounts
 
 
 class ConnectionRoutes:
     """The operations on connections."""
 
-    def __init__(self, accounts: Accounts, connections: Connections, roles: Roles) -> None:
-        self._accounts = accounts
+    def __init__(self, connections: Connections, roles: Roles) -> None:
         self._connections = connections
         self._roles = roles
 
@@ -174,20 +171,9 @@ class ConnectionRoutes:
         The users and groups that it owns stay, and belong to no connection any more.
         """
         query = call.query(DeleteConnection)
-        await self._check_reach(call)
+        await self._roles.check_deletable(call.workspace, call.grant.permissions, call.names["id"])
         await self._connections.delete(call.administrator, call.names["id"], query.confirm or None)
         return Response(204)
-
-    async def _check_reach(self, call: Call) -> None:
-        """Raise ScimError 403 if a key of the connection may do what the caller may not."""
-        for key in await self._accounts.keys(call.workspace):
-            if key.connection == call.names["id"] and key.revoked is None:
-                refused = await self._roles.beyond_reach(call.grant.permissions, key)
-                if refused:
-                    raise forbidden(
-                        f"The deletion would revoke the key {key.name!r}, which may do what you may"
-                        f" not: {', '.join(refused)}"
-                    )
 
     async def get_owner(self, call: Call) -> Response:
         owner = await self._connections.owner(call.workspace, call.names["id"])
