@@ -361,7 +361,7 @@ def console_pages(services: Services) -> list[PageRoute]:
         *KeyPages(storage, s.keys, s.roles, s.connections),
         *DirectoryPages(storage, s.directory, s.cursors, tokens, story),
         *EditPages(s.directory, s.reactivations),
-        *SelectionPages(s.directory, s.reactivations),
+        *SelectionPages(s.directory, s.reactivations, s.protection),
         *ImportPages(s.imports, s.importing),
         *ResourcePages(
             *(storage, s.directory, s.past, s.restorer, s.mappings, tokens, story, s.reactivations)

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from muster.access.permissions import SCIM
+from tests.console.browsing import invited
 from tests.console.pages.test_directory import ids
 from tests.support.people import group, name
 
@@ -98,3 +100,36 @@ def test_too_many_are_refused(root, fresh, people, monkeypatch):
     )
     assert answer.status_code == 400
     assert active(fresh, people) == [False, False, True, True, True, True]
+
+
+def protected(fresh):
+    rows = fresh.api.get("/protected-users").json()["items"]
+    return {row["user"]: row["reason"] for row in rows}
+
+
+def test_a_selection_is_protected_from_deactivation_and_no_longer(root, fresh, people):
+    first, second = ids(people, 2, 3)
+    fresh.api.put(f"/protected-users/{first}", json={"reason": "Chief"})
+    page = select(root, fresh, "protect", chosen=[first, second])
+    assert "Protect 2 users from deactivation</button>" in page.text
+    done = confirm(root, page, reason="Emergency access").text
+    assert "Protect from deactivation: 2 of 2 users." in done
+    assert protected(fresh) == {first: "Chief", second: "Emergency access"}
+    assert fresh.scim.delete(f"/Users/{second}").status_code == 403
+    page = select(root, fresh, "unprotect", chosen=ids(people, 3, 4))
+    assert "Allow deactivation of 2 users</button>" in page.text
+    assert "Allow deactivation: 2 of 2 users." in confirm(root, page).text
+    assert protected(fresh) == {first: "Chief"}
+    rows = fresh.api.get("/audit", params={"limit": 1000}).json()["items"]
+    assert [row["action"] for row in rows if row["resource"] == second][-1] == "unprotect"
+
+
+def test_who_may_not_change_settings_cannot_protect_a_selection(server, fresh, people):
+    admin = invited(server, fresh.name, SCIM)
+    assert "Protect from deactivation" not in admin.get(f"/w/{fresh.name}/users").text
+    page = select(admin, fresh, "protect", chosen=ids(people, 2))
+    assert "Choose an action." in page.text
+    path = f"/w/{fresh.name}/users/selection"
+    assert admin.post(path, action="protect", ids=people[2]["id"]).status_code == 400
+    assert protected(fresh) == {}
+    admin.close()

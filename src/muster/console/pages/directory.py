@@ -7,7 +7,7 @@ from muster.access.permissions import SCIM
 from muster.console.csv_rows import csv_row
 from muster.console.exports import Piece, audited
 from muster.console.listings import COUNTED, ListQuery, cell, columns_of, read_query
-from muster.console.pages.selection import ACTIONS
+from muster.console.pages.selection import actions_of
 from muster.console.resources import ENDPOINTS, called, kind_of
 from muster.console.web import PageRoute, Visit
 from muster.directory.documents import parse, parse_all
@@ -90,7 +90,7 @@ class DirectoryPages:
             error=error or visit.flashed.get("error", ""),
             said=visit.flashed.get("said", ""),
             refused=visit.flashed.get("refused", []),
-            actions=ACTIONS[plural],
+            actions=actions_of(visit, plural),
             refusals=refusals,
         )
 

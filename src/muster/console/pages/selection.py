@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from muster.access.permissions import SCIM
+from muster.access.permissions import SCIM, SETTINGS
+from muster.access.protection import Protection
 from muster.console.listings import read_query
 from muster.console.pages.edit import caller_of
 from muster.console.resources import ENDPOINTS, any_version, called, kind_of
@@ -28,10 +29,14 @@ ACTIONS = {
         "deactivate": "Deactivate",
         "reactivate": "Reactivate",
         "join": "Add to group",
+        "protect": "Protect from deactivation",
+        "unprotect": "Allow deactivation",
         "delete": "Delete",
     },
     "groups": {"delete": "Delete"},
 }
+_OF_SETTINGS = frozenset({"protect", "unprotect"})
+"""The actions that need the permission to configure settings."""
 
 
 @dataclass(slots=True)
@@ -47,12 +52,23 @@ class Outcome:
     refused: list[tuple[str, str]] = field(default_factory=list)
 
 
+def actions_of(visit: Visit, plural: str) -> dict[str, str]:
+    """Return the titles of the actions that an administrator may apply, by their names."""
+    allowed = ACTIONS[plural].items()
+    return {
+        name: title for name, title in allowed if name not in _OF_SETTINGS or visit.may(SETTINGS)
+    }
+
+
 class SelectionPages:
     """The preview and the execution of an action on a selection."""
 
-    def __init__(self, directory: Directory, reactivations: Reactivations) -> None:
+    def __init__(
+        self, directory: Directory, reactivations: Reactivations, protection: Protection
+    ) -> None:
         self._directory = directory
         self._reactivations = reactivations
+        self._protection = protection
 
     def __iter__(self) -> Iterator[PageRoute]:
         for plural in ENDPOINTS:
@@ -65,7 +81,7 @@ class SelectionPages:
         kind, plural = kind_of(visit)
         action = visit.text("action")
         chosen: dict[str, str] = {}
-        if action not in ACTIONS[plural]:
+        if action not in actions_of(visit, plural):
             action, error = "", "Choose an action."
         else:
             try:
@@ -93,7 +109,7 @@ class SelectionPages:
         kind, plural = kind_of(visit)
         action = visit.text("action")
         ids = [one for one in visit.text("ids").split(",") if one]
-        if action not in ACTIONS[plural] or not ids or len(ids) > MOST:
+        if action not in actions_of(visit, plural) or not ids or len(ids) > MOST:
             raise invalid_value("The form is incomplete. Select the resources again.")
         if action == "join" and not visit.text("group"):
             return await self.preview(visit, 400, "group: choose a group")
@@ -101,6 +117,9 @@ class SelectionPages:
         outcome = Outcome()
         if action == "join":
             await self._join(caller, visit.text("group"), ids, outcome)
+        elif action in _OF_SETTINGS:
+            for resource_id in ids:
+                await self._protect(visit, kind, action, resource_id, outcome)
         else:
             for resource_id in ids:
                 await self._one(caller, kind, action, resource_id, outcome)
@@ -174,6 +193,23 @@ class SelectionPages:
                 active = action == "reactivate"
                 operation = {"op": "replace", "path": "active", "value": active}
                 await self._patch(caller, kind, resource_id, operation)
+            outcome.done += 1
+        except ScimError as error:
+            outcome.refused.append((resource_id, error.detail))
+
+    async def _protect(
+        self, visit: Visit, kind: ResourceType, action: str, resource_id: str, outcome: Outcome
+    ) -> None:
+        """Protect a user from deactivation, or end it; whoever is so already stays as they are."""
+        try:
+            user_id = (await self._directory.get(visit.caller, kind, resource_id)).id
+            if (user_id in visit.protected) != (action == "protect"):
+                if action == "protect":
+                    await self._protection.protect(
+                        visit.administrator, user_id, visit.text("reason")
+                    )
+                else:
+                    await self._protection.end(visit.administrator, user_id)
             outcome.done += 1
         except ScimError as error:
             outcome.refused.append((resource_id, error.detail))
