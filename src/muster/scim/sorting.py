@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from muster.scim.document import Document
 from muster.scim.errors import invalid_path
 from muster.scim.filter.evaluate import values_at
 from muster.scim.filter.predicate import Field, field_at
@@ -44,7 +43,7 @@ def sort_field(
     return field
 
 
-def sort_value(field: Field, document: Document) -> Json:
+def sort_value(field: Field, document: Json) -> Json:
     """Return the value that a document sorts by, or None if it has none.
 
     A multi-valued attribute sorts by its primary element, or else by its first.

@@ -58,8 +58,8 @@ def is_present(value: Json) -> bool:
     return value is not None and value != ""
 
 
-def values_at(field: Field, document: dict[str, Json]) -> list[Json]:
-    """Return the values of a field in a document."""
+def values_at(field: Field, document: Json) -> list[Json]:
+    """Return the values of a field in a document, or in the value that its keys begin in."""
     value: Json = document
     for key in field.keys:
         if not isinstance(value, dict) or key not in value:
