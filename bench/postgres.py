@@ -20,7 +20,7 @@ from muster.storage.port.resources import Put
 from muster.storage.postgres import rows
 
 ENGINE = "PostgreSQL"
-_SETTINGS = {
+SETTINGS = {
     "fsync": "on",
     "shared_buffers": "1GB",
     "max_wal_size": "4GB",
@@ -60,7 +60,7 @@ def filled(bench, running: str, users: int) -> str:
 @contextlib.contextmanager
 def server() -> Iterator[str]:
     """Run PostgreSQL with fsync on, pinned to the server's core."""
-    with postgres.own(**_SETTINGS) as made:
+    with postgres.own(**SETTINGS) as made:
         pinned = ["taskset", "-a", "-p", "-c", servers.SERVER_CORE, str(made.pid())]
         subprocess.run(pinned, stdout=subprocess.DEVNULL, check=False)
         yield made.url

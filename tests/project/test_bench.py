@@ -8,7 +8,7 @@ import statistics
 from itertools import pairwise
 
 import pytest
-from bench import differences, openloop, report
+from bench import differences, openloop, report, scale
 from bench.budget import Budget
 
 ROW = {"engine": "SQLite", "users": 100_000, "work": "POST", "against": "loop"}
@@ -119,3 +119,15 @@ def test_a_pause_of_the_server_shows_in_every_request_that_it_delayed():
     assert (load.refused, found["offered"]) == ([], len(load.latencies) / 0.3)
     delayed = sum(latency > 0.02 for latency in load.latencies)
     assert delayed > 0.4 * len(load.latencies)
+
+
+def test_the_page_about_scale_shows_what_the_script_computes():
+    shown = "\n".join(scale.lines(scale.Load(), json.loads(scale.BASIS.read_text())))
+    page = report.PAGE.parents[1] / "explanation" / "scale.md"
+    assert f"```text\n{shown}\n```" in page.read_text()
+
+
+@pytest.mark.parametrize("load", [scale.Load(users=10**9), scale.Load(days=7, spread=2)])
+def test_the_share_of_kept_changes_is_that_of_a_simulation(load):
+    simulated = scale.simulated_kept_share(load, 50_000, random.Random(1))
+    assert scale.kept_share(load) == pytest.approx(simulated, rel=0.1)
