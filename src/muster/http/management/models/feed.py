@@ -65,7 +65,8 @@ class EventData(Answer):
     members: NotRequired[list[Id]]
     """The ids of the members that were added or removed."""
     resource: Resource
-    """The resource after the change; before it, if it was deleted."""
+    """The resource after the change; before it, if it was deleted. Of guard.held, what was
+    attempted and why it was held; of a deleted resource that is erased, its id alone."""
 
 
 class EventAnswer(EventData):
