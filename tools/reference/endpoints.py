@@ -126,6 +126,20 @@ Lists are `{"items": […], "nextCursor": …}`. To get the next page, pass `nex
 is null on the last page. The feed and the audit log have no last page: their cursor is never null,
 and `more` tells whether more can be read at once.
 
+## The platform API
+
+`/api/v1/platform` takes platform keys, which `muster keys create --platform` and the page Platform
+keys create. It has the conventions of the management API. The audit log of a workspace names the
+platform key.
+
+Send an `Idempotency-Key`, such as a UUID, with every POST. A request that is sent again within a
+day with the same key and body gets the first answer, with the header `Idempotent-Replayed: true`,
+and acts once. That answer is stored encrypted under a key that only the holder of the platform key
+can derive. Another body with the same key is 422, and 409 while the first request is being
+answered.
+
+## Errors of every endpoint
+
 These errors are the same for every endpoint, so the pages do not repeat them:
 
 | status | cause |
@@ -139,17 +153,7 @@ These errors are the same for every endpoint, so the pages do not repeat them:
 | 503 | The service is overloaded, or its database does not answer; see `Retry-After`. |
 | 507 | The disk of the database is full. |
 
-## The platform API
-
-`/api/v1/platform` takes platform keys, which `muster keys create --platform` and the page Platform
-keys create. It has the conventions of the management API. The audit log of a workspace names the
-platform key.
-
-Send an `Idempotency-Key`, such as a UUID, with every POST. A request that is sent again within a
-day with the same key and body gets the first answer, with the header `Idempotent-Replayed: true`,
-and acts once. That answer is stored encrypted under a key that only the holder of the platform key
-can derive. Another body with the same key is 422, and 409 while the first request is being
-answered."""
+[Errors](errors.md) has the text of each, with its cause and its cure."""
 
 _SHARED = frozenset({"400", "401", "403", "408", "413", "415", "429", "500", "503", "507"})
 """The errors that endpoints.md describes."""
@@ -439,4 +443,5 @@ def _errors(content: Json) -> Iterator[str]:
         if status >= "4" and status not in _SHARED
     ]
     if own:
-        yield page("**Errors**, besides those of every endpoint:", table(("status", "cause"), own))
+        common = "[those of every endpoint](endpoints.md#errors-of-every-endpoint)"
+        yield page(f"**Errors**, besides {common}:", table(("status", "cause"), own))
