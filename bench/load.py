@@ -5,6 +5,7 @@ server. The reference is the target of each, in users per second.
 """
 
 import re
+import resource
 import subprocess
 import time
 from pathlib import Path
@@ -56,7 +57,9 @@ def _row(bench: Bench, engine: str, users: int, command: str, options: list[str]
     if left is not None and left <= 0:
         bench.skipped.append(f"{engine}, muster {command}")
         return
-    seconds, memory = timed([str(servers.BIN / "muster"), command, *options, "--database", url])
+    seconds, processor, memory = timed(
+        [str(servers.BIN / "muster"), command, *options, "--database", url]
+    )
     rate = users / seconds
     target = _TARGETS[engine].get(command)
     row = {
@@ -68,17 +71,26 @@ def _row(bench: Bench, engine: str, users: int, command: str, options: list[str]
         "by": "rate",
         "other": target or rate,
         "ratio": rate / (target or rate),
+        "processor": 1e6 * processor / users,
         "memory": memory,
         "floor": None,
     }
     bench.add(row)
     print(
-        f"{engine}, {users:,} users, muster {command}: {rate:,.0f}/s, {memory:.0f} MB", flush=True
+        f"{engine}, {users:,} users, muster {command}: {rate:,.0f}/s,"
+        f" {row['processor']:.0f} microseconds of processor time each, {memory:.0f} MB",
+        flush=True,
     )
 
 
-def timed(command: list[str]) -> tuple[float, float]:
-    """Run a command. Return its seconds and the most memory of its largest process, in MB."""
+def timed(command: list[str]) -> tuple[float, float, float]:
+    """Run a command.
+
+    Returns:
+        Its seconds, the processor seconds of its processes, which other programs disturb less, and
+        the most memory of the largest of them, in MB.
+    """
+    before = _processor_seconds()
     began = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -90,7 +102,13 @@ def timed(command: list[str]) -> tuple[float, float]:
     seconds = time.perf_counter() - began
     if process.returncode:
         raise RuntimeError(process.stderr.read())
-    return seconds, most
+    return seconds, _processor_seconds() - before, most
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _family(pid: int) -> list[int]:

@@ -14,6 +14,8 @@ def growth(rows: list[dict], path: Path) -> None:
 
     mpl.rcParams |= {"svg.hashsalt": "muster", "font.size": 9}
     measured = [row for row in rows if row["work"] in _WORKS and row["against"] not in _PEERS]
+    if not measured:
+        return
     engines = list(dict.fromkeys(row["engine"] for row in measured))
     figure = Figure(figsize=(4.6 * len(engines), 4), layout="constrained")
     panels = figure.subplots(1, len(engines), sharey=True, squeeze=False)[0]
