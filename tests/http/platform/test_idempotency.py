@@ -63,7 +63,7 @@ def test_a_refused_request_may_be_corrected(platform):
     assert post(platform, key, name=called).status_code == 201
 
 
-@pytest.mark.parametrize("key", ["", '""', "x" * 256, "a\tb"])
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, "a\tb", "ä".encode(), b"\xff"])
 def test_a_malformed_key_is_refused(platform, key):
     assert "Idempotency-Key" in problem(post(platform, key, name=label()), 400)
 

@@ -164,8 +164,13 @@ def _read(header: str) -> str:
     if given.startswith('"') and given.endswith('"') and len(given) > 1:
         given = given[1:-1]
     if not 0 < len(given) <= MAX_KEY or not given.isascii() or not given.isprintable():
-        raise invalid_value(f"Idempotency-Key: expected 1 to {MAX_KEY} printable ASCII characters")
+        raise malformed_key()
     return given
+
+
+def malformed_key() -> ScimError:
+    """Return the error for a key that is too long, or not printable ASCII."""
+    return invalid_value(f"Idempotency-Key: expected 1 to {MAX_KEY} printable ASCII characters")
 
 
 def _id(moment: datetime, name: str) -> str:

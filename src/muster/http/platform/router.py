@@ -9,7 +9,7 @@ from muster.base.clock import timestamp
 from muster.http.management.models.base import QueryParameters
 from muster.http.management.router import API_ROOT, ApiOperation, Invocation
 from muster.http.management.validation import read_query
-from muster.http.platform.idempotency import HEADER, Idempotency
+from muster.http.platform.idempotency import HEADER, Idempotency, malformed_key
 from muster.http.wire.base_url import BaseUrl
 from muster.http.wire.media import read_body
 from muster.http.wire.message import Request, Response
@@ -107,7 +107,11 @@ class PlatformApi:
             key=key,
             accounts=self._accounts,
         )
-        if request.method != "POST" or request.header(HEADER) is None:
+        if request.method != "POST":
+            return await route.handler(call)
+        if request.header(HEADER) is None:
+            if request.has(HEADER):  # it is not ASCII, and must not be ignored
+                raise malformed_key()
             return await route.handler(call)
         body = await read_body(request, self._limits)
 

@@ -34,6 +34,11 @@ def _nothing(*_: str) -> None:
     """Do nothing."""
 
 
+def _no(_: str) -> bool:
+    """Return that a header was not sent."""
+    return False
+
+
 @dataclass(slots=True)
 class Request:
     """An HTTP request.
@@ -65,6 +70,7 @@ class Request:
         signed_out: Called instead of it once the request is known to have no session.
         administrator: The id of the signed-in administrator.
         too_long: Whether the headers exceed the limits; none is available then.
+        has: Returns whether a header was sent, also if it is no text and `header` returns None.
     """
 
     method: str
@@ -90,6 +96,7 @@ class Request:
     signed_out: Callable[[], None] = _nothing
     administrator: str = ""
     too_long: bool = False
+    has: Callable[[str], bool] = _no
 
     def parameters(self) -> dict[str, str]:
         """Parse the query parameters.

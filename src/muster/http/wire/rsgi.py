@@ -44,6 +44,7 @@ def application(service: RequestHandler) -> Callable[[Any, Any], Awaitable[None]
             scope.scheme,
             headers("host") or scope.authority or "",
             gone=protocol.client_disconnect,
+            has=scope.headers.__contains__,
         )
         response = await service.answer(request)
         try:
