@@ -264,7 +264,7 @@ class Connections:
         Args:
             by: The administrator.
             given: Attributes of Connection, and of Workspace for its own settings; validated.
-            keep: Returns what to store in the same transaction.
+            keep: Returns the items to store in the same transaction.
 
         Raises:
             ScimError: 400 if the rate limit is above the ceiling or the workspace has too many

@@ -153,7 +153,7 @@ class Invitations:
             lifetime: How long the link works, at most seven days.
             also: Further items to store in the same transaction.
             standing: Items that must not have changed since they were read.
-            keep: Returns what to store in the same transaction, by the token and the invitation.
+            keep: Returns the items to store with it, by the token and the invitation.
 
         Returns:
             The token for the link, and the invitation.

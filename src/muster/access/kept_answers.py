@@ -1,4 +1,4 @@
-"""What is stored in the transaction of an act, such as the answer to its request.
+"""Items stored in the transaction of an act, such as the answer to its request.
 
 A request with an `Idempotency-Key` acts once, even if the process dies. That holds only if the
 answer is stored if and only if the act is, so the use cases that act for such requests store it
@@ -15,7 +15,7 @@ from muster.storage.port.items import Item
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is stored with an act.
+    """Items and notes to store with an act.
 
     Attributes:
         puts: Items to store in the same transaction.
@@ -33,5 +33,5 @@ _NOTHING = Kept()
 
 
 def keep_nothing(*_: object) -> Kept:
-    """Return that nothing is to be stored, for an act whose answer is not kept."""
+    """Return nothing to store, for an act whose answer is not kept."""
     return _NOTHING

@@ -193,7 +193,7 @@ class Keys:
             by: The administrator; None for the command line.
             also: Further items to store in the same transaction.
             standing: Items that must not have changed since they were read.
-            keep: Returns what to store in the same transaction, by the token and the key.
+            keep: Returns the items to store in the same transaction, by the token and the key.
 
         Returns:
             The token, which is not stored, and the stored key.
@@ -270,7 +270,7 @@ class Keys:
             name: The display name.
             options: Its permissions, limit, lifetime, role and user.
             by: The administrator.
-            keep: Returns what to store in the same transaction, by the token and the key.
+            keep: Returns the items to store in the same transaction, by the token and the key.
 
         Returns:
             The token, which is not stored, and the stored key.

@@ -221,7 +221,7 @@ class SetupLinks:
         Args:
             by: The creator.
             terms: Its terms.
-            keep: Returns what to store in the same transaction, by the token and the link.
+            keep: Returns the items to store in the same transaction, by the token and the link.
 
         Returns:
             Its token, which is not stored, and the link.
@@ -370,7 +370,7 @@ class SetupLinks:
         Of several requests at once, such as a double click, one makes a credential.
 
         Returns:
-            A function that returns what to store with the credential, by its id.
+            A function that returns the items to store with the credential, by its id.
 
         Raises:
             Outdated: Another request has made one meanwhile.

@@ -17,7 +17,7 @@ TITLES = {KEY: "API key", OAUTH_CLIENT: "OAuth client", TRUST: "Federated trust"
 _IN_SENTENCES = {KEY: "key", OAUTH_CLIENT: "OAuth client", TRUST: "federated trust"}
 
 
-class Credential(NamedTuple):
+class CallerCredential(NamedTuple):
     """An API key, an OAuth client or a federated trust.
 
     Attributes:
@@ -65,10 +65,10 @@ class Credential(NamedTuple):
         return own if name == DEFAULT else f"connection {name} ({own})"
 
 
-async def credentials_of(accounts: Accounts, workspace: int) -> Sequence[Credential]:
+async def credentials_of(accounts: Accounts, workspace: int) -> Sequence[CallerCredential]:
     """Return the credentials of a workspace, the oldest first, the revoked keys included."""
     connections = {one.id: one for one in await all_connections(accounts, workspace)}
-    now, found = clock.now(), list[Credential]()
+    now, found = clock.now(), list[CallerCredential]()
 
     def connection(identifier: str | None) -> Connection:
         # Keys may belong to a connection that has been deleted since.
@@ -77,13 +77,15 @@ async def credentials_of(accounts: Accounts, workspace: int) -> Sequence[Credent
     for key in await accounts.keys(workspace):
         facts = (KEY, key.id, key.name, key.created, key.last_used, connection(key.connection))
         provisions = key.role is not None or allows(key.permissions, SCIM)
-        found.append(Credential(*facts, state_of(key, now) == "active", provisions))
+        found.append(CallerCredential(*facts, state_of(key, now) == "active", provisions))
     for client in map(client_from_item, await accounts.items(workspace, CLIENT_KIND)):
         of = connection(client.connection)
-        found.append(Credential(OAUTH_CLIENT, client.id, client.name, client.created, None, of))
+        found.append(
+            CallerCredential(OAUTH_CLIENT, client.id, client.name, client.created, None, of)
+        )
     for trust in map(trust_from_item, await accounts.items(workspace, TRUST_KIND)):
         name, of = urlsplit(trust.issuer).hostname or trust.issuer, connection(trust.connection)
-        found.append(Credential(TRUST, trust.id, name, trust.created, None, of))
+        found.append(CallerCredential(TRUST, trust.id, name, trust.created, None, of))
     return sorted(found, key=lambda each: (each.created, each.id))
 
 

@@ -176,7 +176,7 @@ async def findings(
         expected: About how many resources they have.
     """
     registries = Registries(storage)
-    with Examination(expected) as examination:
+    with ResourceExamination(expected) as examination:
         for workspace in workspaces:
             types = {item.name: item for item in (await registries.of(workspace)).types.values()}
             for kind in await derived.kinds(storage, workspace.id):
@@ -200,7 +200,7 @@ Suspects: TypeAlias = "Awaitable[list[int]]"
 """The keys of resources that seem to have a problem."""
 
 
-class Examination:
+class ResourceExamination:
     """Compares resources with their derived data: here, or in other processes if there are many.
 
     Args:
@@ -211,7 +211,7 @@ class Examination:
         self._processes = max(1, (os.cpu_count() or 2) - 1) if expected >= MANY else 0
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> "Examination":
+    def __enter__(self) -> "ResourceExamination":
         if self._processes:
             self._pool = ProcessPoolExecutor(self._processes, multiprocessing.get_context("spawn"))
         return self
@@ -245,7 +245,7 @@ async def _resources(
     kind: ResourceType,
     report: CheckReport,
     progress: Progress,
-    examination: Examination,
+    examination: ResourceExamination,
 ) -> AsyncIterator[Finding]:
     """Yield the problems of the resources of one type, read ahead of their examination."""
     waiting: deque[tuple[int, Suspects]] = deque()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import muster
 from muster.access.keys import KeyOptions
 from muster.access.permissions import ADMIN
-from muster.http.scim.answer_cache import _MAX_PLACES, _OVERHEAD, MIB, Answer, AnswerCache
+from muster.http.scim.answer_cache import _MAX_PLACES, _OVERHEAD, MIB, AnswerCache, KeptAnswer
 from muster.http.wire.message import Request
 from muster.scim.schema.model import registry
 from muster.storage.repair.derived import bound
@@ -43,7 +43,7 @@ SMALL = 1_000 - _OVERHEAD - len(place(0)[2])
 
 
 def answer(n, size=SMALL, grouped_in=None):
-    return Answer(f"id{n}", "getUser", b"x" * size, "1", grouped_in, registry())
+    return KeptAnswer(f"id{n}", "getUser", b"x" * size, "1", grouped_in, registry())
 
 
 def cache(size=100_000):
@@ -77,7 +77,9 @@ def test_the_memory_that_is_counted_is_about_that_which_is_taken():
     before = tracemalloc.get_traced_memory()[0]
     for n in range(1_000):
         where = (1, "https://a.example", f"/scim/v2/Users/{n:036}", "")
-        kept.keep(where, Answer(f"{n:036}", "getUser", bytes(1_000), f"{n}", None, registry()), 1)
+        kept.keep(
+            where, KeptAnswer(f"{n:036}", "getUser", bytes(1_000), f"{n}", None, registry()), 1
+        )
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert 0.6 * kept.size < taken < kept.size

@@ -171,7 +171,7 @@ class OAuthClients:
             auth: SECRET or PRIVATE_KEY.
             jwks: Its public keys, for PRIVATE_KEY.
             jwks_uri: Or the URL of them.
-            keep: Returns what to store in the same transaction, by the client and its secret.
+            keep: Returns the items to store in the same transaction, by the client and its secret.
 
         Returns:
             The client, and its secret, which is not stored; None for PRIVATE_KEY.
@@ -229,7 +229,7 @@ class OAuthClients:
             client: The client, which authenticates by secret.
             overlap: The time for which the present secret remains valid. Without one, the access
                 tokens that were issued for it end too.
-            keep: Returns what to store in the same transaction, by the client and its new secret.
+            keep: Returns the items to store with it, by the client and its new secret.
 
         Returns:
             The client and the new secret.

@@ -163,7 +163,7 @@ class Trusts:
             audience: The token's `aud`.
             subject: The token's `sub`.
             tenant: The token's `tid`; None to accept any.
-            keep: Returns what to store in the same transaction.
+            keep: Returns the items to store in the same transaction.
 
         Raises:
             ScimError: 400 if the issuer is no URL or publishes no keys; 404 if the connection was

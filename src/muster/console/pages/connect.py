@@ -16,7 +16,7 @@ from muster.console.providers import PROVIDERS, Provider, of_provider, recognise
 from muster.console.web import PageRoute, Visit
 from muster.http.wire.base_url import SCIM_ROOT, is_loopback
 from muster.http.wire.message import Response
-from muster.insight.credentials import KEY, Credential, credentials_of
+from muster.insight.credentials import KEY, CallerCredential, credentials_of
 from muster.insight.people import subjects
 from muster.scim.dialects import QUIRKS
 from muster.scim.errors import ScimError, invalid_value, not_found
@@ -93,7 +93,7 @@ class ConnectPages:
         )
 
     async def _latest(
-        self, visit: Visit, chosen: str, keys: dict[str, KeyRecord], key: Credential | None
+        self, visit: Visit, chosen: str, keys: dict[str, KeyRecord], key: CallerCredential | None
     ) -> list[RecordedRequest]:
         """Return the latest requests of a key, or else those that the provider may have sent."""
         workspace = visit.there().id
@@ -107,8 +107,8 @@ class ConnectPages:
         return of_provider(chosen, named)[:LATEST]
 
     async def _found(
-        self, visit: Visit, chosen: str, credentials: Sequence[Credential]
-    ) -> list[Credential]:
+        self, visit: Visit, chosen: str, credentials: Sequence[CallerCredential]
+    ) -> list[CallerCredential]:
         """Return the working credentials that were made for a provider, the latest first."""
         found = [item for item in reversed(credentials) if _works(item) and _is_for(chosen, item)]
         for at, item in enumerate(found):
@@ -168,16 +168,16 @@ def _provider(visit: Visit) -> tuple[str, Provider]:
     return name, PROVIDERS[name]
 
 
-def _named(credentials: Sequence[Credential], identifier: str) -> Credential | None:
+def _named(credentials: Sequence[CallerCredential], identifier: str) -> CallerCredential | None:
     """Return the credential with an id, or None."""
     return next((item for item in credentials if item.id == identifier), None)
 
 
-def _works(credential: Credential) -> bool:
+def _works(credential: CallerCredential) -> bool:
     return credential.active and credential.provisions
 
 
-def _is_for(chosen: str, credential: Credential) -> bool:
+def _is_for(chosen: str, credential: CallerCredential) -> bool:
     """Tell whether a credential was made for a provider.
 
     It belongs to a connection of the provider, or is named after it. The default connection is that
@@ -189,20 +189,22 @@ def _is_for(chosen: str, credential: Credential) -> bool:
     return connection.provider == chosen and (connection.id, chosen) != (DEFAULT, "other")
 
 
-def _free_name(title: str, credentials: Sequence[Credential]) -> str:
+def _free_name(title: str, credentials: Sequence[CallerCredential]) -> str:
     """Return a name for a new key that no active one has, such as "Okta 2"."""
     taken = {item.name.lower() for item in credentials if item.active}
     names = (title if number == 1 else f"{title} {number}" for number in count(1))
     return next(name for name in names if name.lower() not in taken)
 
 
-def _others(credentials: Sequence[Credential], found: Sequence[Credential]) -> list[Credential]:
+def _others(
+    credentials: Sequence[CallerCredential], found: Sequence[CallerCredential]
+) -> list[CallerCredential]:
     """Return the working credentials that are not among those of the provider."""
     ids = {item.id for item in found}
     return [item for item in credentials if _works(item) and item.id not in ids]
 
 
-def _recording(visit: Visit, key: Credential | None) -> str:
+def _recording(visit: Visit, key: CallerCredential | None) -> str:
     """Return the time until which the reads of a key are recorded; empty if they are not."""
     workspace = visit.there()
     until = workspace.record_reads

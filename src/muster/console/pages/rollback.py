@@ -29,7 +29,7 @@ from muster.directory.history.rollback import (
 )
 from muster.http.management.tokens import Tokens
 from muster.http.wire.message import Response
-from muster.insight.credentials import KEY, Credential, credentials_of
+from muster.insight.credentials import KEY, CallerCredential, credentials_of
 from muster.scim.errors import ScimError, not_found
 from muster.scim.values import Json
 from muster.storage.port.engine import Storage
@@ -223,7 +223,7 @@ class RollbackPages:
         return Work(actor, since, until, "", actors)
 
 
-def _name(credential: Credential) -> str:
+def _name(credential: CallerCredential) -> str:
     """Return the name of a credential, with its kind unless it is an API key."""
     return credential.name if credential.kind == KEY else f"{credential.title} {credential.name}"
 

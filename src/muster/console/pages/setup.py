@@ -246,7 +246,7 @@ class SetupPages:
             setup: The set-up.
             provider: Its provider.
             kind: The kind of credential.
-            keep: Returns what to store in the same transaction, by the id of the credential.
+            keep: Returns the items to store in the same transaction, by the id of the credential.
         """
         parts, by, connection = self._parts, by_link(setup, visit.origin), setup.link.connection
         name = f"{provider.title} ({timestamp()[:10]}, {secrets.token_hex(3)})"

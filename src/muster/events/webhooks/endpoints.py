@@ -189,7 +189,7 @@ class Webhooks:
             by: The administrator.
             raw: The attributes as JSON.
             position: The sequence number of the change after which deliveries start.
-            keep: Returns what to store in the same transaction, by the webhook and its secret.
+            keep: Returns the items to store in the same transaction, by the webhook and its secret.
 
         Raises:
             ScimError: 400 if an attribute is invalid; 409 if the workspace has too many webhooks.
@@ -236,7 +236,7 @@ class Webhooks:
             webhook: The webhook.
             overlap: The seconds for which the old secret signs every message too, in a second
                 signature (Standard Webhooks, "webhook-signature").
-            keep: Returns what to store in the same transaction, by the webhook and its new secret.
+            keep: Returns the items to store with it, by the webhook and its new secret.
         """
         changed = replace(webhook, edition=secrets.token_hex(8), previous=None, previous_until=None)
         if overlap:

@@ -36,7 +36,7 @@ class Invocation:
         names: The values of the names in the path.
         limits: The limits of requests.
         base: The URL under which the application is reached.
-        keep: Returns what to store together with the act, by the answer that it will get.
+        keep: Returns the items to store together with the act, by the answer that it will get.
     """
 
     request: Request

@@ -45,7 +45,7 @@ async def create_setup_link(
         by: The creator.
         body: The terms.
         base: The URL under which the application is reached.
-        keep: Returns what to store in the transaction that creates the link, by its answer.
+        keep: Returns the items to store in the transaction that creates the link, by its answer.
 
     Raises:
         InvalidRequest: 400 if the connection or a URL is invalid.

@@ -61,8 +61,8 @@ class Idempotency:
             request: The request, with the header.
             key: The platform key, within which keys of requests are unique.
             body: The body of the request.
-            act: Carries the request out. It is given a function that returns what to store in the
-                transaction of the act, by its answer.
+            act: Carries the request out. It is given a function that returns the items to store
+                with the act, by its answer.
 
         Raises:
             ScimError: 400 if the header is malformed; 409 if the first request has not answered

@@ -50,7 +50,7 @@ class _Era:
 
 
 @dataclass(slots=True, eq=False)
-class Answer:
+class KeptAnswer:
     """An answer with one resource.
 
     Attributes:
@@ -92,7 +92,7 @@ class AnswerCache:
     def __init__(self, storage: Resources, size: int) -> None:
         self._most = size
         self._state = storage.follow(self) if size else None
-        self._answers: OrderedDict[Place, Answer] = OrderedDict()
+        self._answers: OrderedDict[Place, KeptAnswer] = OrderedDict()
         self._places: dict[str, list[Place]] = {}
         """The places of the answers about each resource, by id."""
         self._ungrouped = _Era()
@@ -100,7 +100,7 @@ class AnswerCache:
         """The eras of resources in groups, by workspace."""
         self.size = self.hits = self.misses = 0
 
-    def find(self, place: Place, registry: Registry) -> Answer | None:
+    def find(self, place: Place, registry: Registry) -> KeptAnswer | None:
         """Return the answer at a place, if it still holds."""
         if self._state is None:
             return None
@@ -116,7 +116,7 @@ class AnswerCache:
         """Return the state that reads see until the next await; None if nothing is kept."""
         return None if self._state is None else self._state()
 
-    def keep(self, place: Place, answer: Answer, state: int | None) -> None:
+    def keep(self, place: Place, answer: KeptAnswer, state: int | None) -> None:
         """Keep an answer, unless something may have changed since it was read.
 
         Args:

@@ -12,7 +12,7 @@ from muster.directory.groups.member_edits import MEMBERS
 from muster.directory.groups.memberships import first_id, tag_of
 from muster.directory.service import Directory
 from muster.http.scim import bulk
-from muster.http.scim.answer_cache import Answer, AnswerCache, Place
+from muster.http.scim.answer_cache import AnswerCache, KeptAnswer, Place
 from muster.http.scim.conditions import Conditions
 from muster.http.scim.cursors import Cursors
 from muster.http.scim.groups import Read, pieces, projected
@@ -159,7 +159,7 @@ class Scim:
         stored = await self._directory.get(caller, resource_type, resource_id)
         if request.query or not _is_whole(resource_type):
             return await self._part(request, caller, resource_type, stored)
-        answer = Answer(
+        answer = KeptAnswer(
             stored.id,
             f"get{resource_type.name}",
             with_base_url(stored.document, self._base(request)),
@@ -205,7 +205,7 @@ class Scim:
         shown = projection(resource_type, None, None)
         head = list_head(found.count, found.total or 0, '"startIndex":1,')
         body = projected(with_base_url(found.documents, base), shown) if found.count else b""
-        answer = Answer(
+        answer = KeptAnswer(
             first_id(found.documents) if found.count else "",
             f"find{resource_type.name}s",
             b"%b%b%b" % (head, body, LIST_END),
@@ -407,7 +407,7 @@ def _is_conditional(request: Request) -> bool:
     return request.header("if-none-match") is not None or request.header("if-match") is not None
 
 
-def _shown(request: Request, answer: Answer) -> Response:
+def _shown(request: Request, answer: KeptAnswer) -> Response:
     """Return the response to a GET from its answer.
 
     Raises:

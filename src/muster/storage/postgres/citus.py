@@ -63,7 +63,7 @@ LOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DistributionStep:
     """A statement of a plan.
 
     Attributes:
@@ -76,7 +76,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class DistributedTable:
     """A table of workspaces as the database has it.
 
     Attributes:
@@ -120,7 +120,7 @@ class Distribution:
     """
 
     version: str
-    steps: Sequence[Step]
+    steps: Sequence[DistributionStep]
     tables: Sequence[str]
 
 
@@ -210,18 +210,18 @@ async def _version(connection: Connection) -> str:
     return str(await connection.fetchval(_VERSION))
 
 
-async def _tables(read: Fetch) -> list[Table]:
+async def _tables(read: Fetch) -> list[DistributedTable]:
     names = table_names()
     known = {row[0]: row for row in await read(_TABLES, names)}
     sizes = {row[0]: int(row[1]) for row in await read(_LOCAL_BYTES, names)}
     found = []
     for name in names:
         _, column, colocation = known.get(name, (name, None, None))
-        found.append(Table(name, name in known, column, colocation, sizes.get(name, 0)))
+        found.append(DistributedTable(name, name in known, column, colocation, sizes.get(name, 0)))
     return found
 
 
-def _wrong(table: Table, anchor: Table) -> str | None:
+def _wrong(table: DistributedTable, anchor: DistributedTable) -> str | None:
     """Return how a table is distributed otherwise than it should be; None if it is right."""
     if not table.distributed:
         return ""
@@ -234,7 +234,7 @@ def _wrong(table: Table, anchor: Table) -> str | None:
     return None
 
 
-async def _plan(connection: Connection) -> list[Step]:
+async def _plan(connection: Connection) -> list[DistributionStep]:
     """Return the steps that are left to do.
 
     Raises:
@@ -252,19 +252,19 @@ async def _plan(connection: Connection) -> list[Step]:
         if not table.distributed:
             colocated = "" if table.name == ANCHOR else f", colocate_with => '{ANCHOR}'"
             sql = f"SELECT create_distributed_table('{table.name}', '{COLUMN}'{colocated})"
-            steps.append(Step(sql, f"{table.name}: distributed by {COLUMN}"))
+            steps.append(DistributionStep(sql, f"{table.name}: distributed by {COLUMN}"))
         if table.local_bytes:
             sql = f"SELECT truncate_local_data_after_distributing_table('{table.name}')"
             effect = f"{table.name}: local copy removed ({table.local_bytes:,} bytes)"
-            steps.append(Step(sql, effect))
+            steps.append(DistributionStep(sql, effect))
     if not await connection.fetchval(_IS_SET, _SETTING):
         database = await connection.fetchval(_DATABASE)
         sql = f"ALTER DATABASE {database} SET {_SETTING} = off"
-        steps.append(Step(sql, f"database {database}: {_SETTING} = off"))
+        steps.append(DistributionStep(sql, f"database {database}: {_SETTING} = off"))
     return steps
 
 
-async def _carry_out(connection: Connection, step: Step) -> None:
+async def _carry_out(connection: Connection, step: DistributionStep) -> None:
     """Run a statement.
 
     Raises:
