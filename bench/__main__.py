@@ -100,9 +100,10 @@ def main() -> int:
         print(f"\n{report.machine()}; results in {options.out}")
     result = json.loads(options.out.read_text())
     report.write_page(options.page, result)
-    plot.growth(result["rows"], _IMAGES / "growth")
-    if result.get("latency"):
-        plot.latency(result["latency"], _IMAGES / "latency")
+    if options.page == report.PAGE:  # the plots of docs/images belong to that page
+        plot.growth(result["rows"], _IMAGES / "growth")
+        if result.get("latency"):
+            plot.latency(result["latency"], _IMAGES / "latency")
     return 0
 
 
