@@ -54,6 +54,11 @@ MAX_WAITING = 10_000
 """The most writes that wait."""
 _TOGETHER = 16
 """The most writes that are stored together: reads wait for about a millisecond."""
+_TURNS = 4
+"""Turns of the event loop in which further writes may join a transaction before its COMMIT.
+
+A request is a write only after two or three: its head, its body, and its decision.
+"""
 _COMMITS_BETWEEN = 64
 """Commits between two looks at the length of the write-ahead log."""
 _LOG_PAGES = 4_000
@@ -188,10 +193,13 @@ class SqliteWriter:
             if not (await self._run_job(batch[-1], savepoints) if alone else self._store(batch)):
                 savepoints = True
                 await self._restart_with_savepoints(batch)
+            # Serve reads between two runs, and let the requests that arrived meanwhile join.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+                if self._waiting:
+                    break
             if not self._waiting or len(batch) >= MAX_BATCH:
                 break
-            # Serve reads between two runs.
-            await asyncio.sleep(0)
             batch.append(self._waiting.popleft())
         await self._execute("COMMIT")
         self._on_commit(len(batch))
