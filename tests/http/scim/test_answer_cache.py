@@ -51,6 +51,12 @@ def cache(size=100_000):
     return AnswerCache(storage, size), storage
 
 
+def keep(kept, where, one, state):
+    """Read an answer twice, so that it is kept."""
+    kept.keep(where, one, state)
+    kept.keep(where, one, state)
+
+
 def found(kept, n, workspace=1):
     return kept.find(place(n, workspace), registry()) is not None
 
@@ -58,15 +64,25 @@ def found(kept, n, workspace=1):
 def test_memory_is_bounded_and_answers_in_use_stay():
     kept, _ = cache()
     for n in range(10):
-        kept.keep(place(n), answer(n), 1)
+        keep(kept, place(n), answer(n), 1)
     for n in range(10, 1_000):
         assert found(kept, 3)
-        kept.keep(place(n), answer(n), 1)
+        keep(kept, place(n), answer(n), 1)
         assert kept.size <= 100_000
     assert found(kept, 3)
     assert not found(kept, 4)
     assert 80 <= sum(found(kept, n) for n in range(1_000)) <= 100
-    assert (kept.misses, kept.hits > 990) == (1_000, True)
+    assert (kept.misses, kept.hits > 990) == (2_000, True)
+
+
+def test_a_walk_through_all_resources_keeps_nearly_nothing():
+    kept, _ = cache(4 * MIB)
+    for n in range(1_000):
+        kept.keep(place(n), answer(n), 1)
+    assert sum(found(kept, n) for n in range(1_000)) < 100
+    for n in range(1_000):
+        kept.keep(place(n), answer(n), 1)
+    assert sum(found(kept, n) for n in range(1_000)) > 900
 
 
 def test_the_memory_that_is_counted_is_about_that_which_is_taken():
@@ -77,8 +93,11 @@ def test_the_memory_that_is_counted_is_about_that_which_is_taken():
     before = tracemalloc.get_traced_memory()[0]
     for n in range(1_000):
         where = (1, "https://a.example", f"/scim/v2/Users/{n:036}", "")
-        kept.keep(
-            where, KeptAnswer(f"{n:036}", "getUser", bytes(1_000), f"{n}", None, registry()), 1
+        keep(
+            kept,
+            where,
+            KeptAnswer(f"{n:036}", "getUser", bytes(1_000), f"{n}", None, registry()),
+            1,
         )
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
@@ -87,11 +106,11 @@ def test_the_memory_that_is_counted_is_about_that_which_is_taken():
 
 def test_a_large_answer_and_many_ways_to_ask_for_one_do_not_displace_the_others():
     kept, _ = cache()
-    kept.keep(place(1), answer(1, 5_000), 1)
+    keep(kept, place(1), answer(1, 5_000), 1)
     assert not found(kept, 1)
-    kept.keep(place(2), answer(2), 1)
+    keep(kept, place(2), answer(2), 1)
     for n in range(100, 200):
-        kept.keep(place(n), answer(3), 1)
+        keep(kept, place(n), answer(3), 1)
     assert found(kept, 2)
     assert sum(found(kept, n) for n in range(100, 200)) == _MAX_PLACES
     kept.forget("id3")
@@ -103,20 +122,20 @@ def test_an_answer_read_in_a_former_state_is_not_kept():
     kept, storage = cache()
     before = kept.state()
     storage.number += 1
-    kept.keep(place(1), answer(1), before)
+    keep(kept, place(1), answer(1), before)
     assert not found(kept, 1)
-    kept.keep(place(1), answer(1), kept.state())
+    keep(kept, place(1), answer(1), kept.state())
     assert found(kept, 1)
 
 
 def test_answers_of_groups_are_forgotten_by_workspace():
     kept, _ = cache()
-    kept.keep(place(1), answer(1), 1)
-    kept.keep(place(2), answer(2, grouped_in=1), 1)
-    kept.keep(place(3, 2), answer(3, grouped_in=2), 1)
+    keep(kept, place(1), answer(1), 1)
+    keep(kept, place(2), answer(2, grouped_in=1), 1)
+    keep(kept, place(3, 2), answer(3, grouped_in=2), 1)
     kept.forget_grouped(1)
     assert [found(kept, 1), found(kept, 2), found(kept, 3, 2)] == [True, False, True]
-    kept.keep(place(2), answer(2, grouped_in=1), 1)
+    keep(kept, place(2), answer(2, grouped_in=1), 1)
     assert found(kept, 2)
     kept.forget_all()
     assert [found(kept, 1), found(kept, 2), found(kept, 3, 2)] == [False, False, False]
@@ -124,7 +143,7 @@ def test_answers_of_groups_are_forgotten_by_workspace():
 
 def test_an_answer_holds_only_for_the_schemas_and_the_place_that_it_was_made_with():
     kept, _ = cache()
-    kept.keep(place(1), answer(1), 1)
+    keep(kept, place(1), answer(1), 1)
     assert kept.find(place(1), object()) is None
     for other in ((2, *place(1)[1:]), (1, "https://b.example", *place(1)[2:])):
         assert kept.find(other, registry()) is None
@@ -133,7 +152,7 @@ def test_an_answer_holds_only_for_the_schemas_and_the_place_that_it_was_made_wit
 def test_nothing_is_kept_without_memory_or_if_the_engine_cannot_tell_of_changes():
     kept = AnswerCache(Storage(), 0)
     assert kept.state() is None
-    kept.keep(place(1), answer(1), None)
+    keep(kept, place(1), answer(1), None)
     assert not found(kept, 1)
 
 
@@ -207,12 +226,16 @@ class Twins:
         return Asked(self.run(app.service.answer(request)))
 
     def same(self, path, **options):
-        """Ask both services, the keeping one twice. Returns the answer, which must be the same."""
-        first, again, plain = (
+        """Ask both services, the keeping one until it gives an answer again.
+
+        Returns:
+            The answer, which must be the same.
+        """
+        *kept, plain = (
             self.ask(app, "GET", path, **options)
-            for app in (self.keeping, self.keeping, self.plain)
+            for app in (self.keeping, self.keeping, self.keeping, self.plain)
         )
-        assert first.shown() == again.shown() == plain.shown()
+        assert [one.shown() for one in kept] == [plain.shown()] * 3
         return plain
 
     def hits(self):
@@ -345,7 +368,7 @@ def test_answers_are_kept_by_id_and_by_unique_value(fresh):
     for path in (f"/scim/v2/Users/{user['id']}", by_name("dora@x.example")):
         before = fresh.hits()
         assert fresh.same(path).status == 200
-        assert fresh.hits() == before + 1
+        assert fresh.hits() > before
 
 
 def test_answers_that_depend_on_more_than_one_resource_are_not_kept(fresh):

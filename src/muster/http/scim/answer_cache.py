@@ -12,6 +12,10 @@ How an answer is never older than the last acknowledged write is explained in
 `storage/sqlite/changed.py`, which tells this cache what to forget. On PostgreSQL nothing is kept:
 another process may commit at any moment, and only a query would tell.
 
+An answer is kept the second time that it is read within a while, so that a walk through all
+resources neither fills the memory nor pays for it. A table of one byte for each of some thousand
+places remembers the first time; two places that share a byte cost a miss or an early place.
+
 The memory is bounded. The answers form a queue; those used since they were last at its end get
 there again, the others are dropped.
 """
@@ -29,6 +33,8 @@ _SHARE = 64
 """An answer takes at most this part of the memory (a sixty-fourth)."""
 _MAX_PLACES = 8
 """The most answers about one resource: a client can write one filter in many ways."""
+_SEEN = 65_536  # 256 marks for each byte use the 24 lowest bits of a hash
+"""The bytes of the table of places that were read once."""
 _CHANCES = 8
 """The most answers that are moved to the end of the queue for one that is dropped."""
 
@@ -98,6 +104,7 @@ class AnswerCache:
         self._ungrouped = _Era()
         self._grouped: dict[int, _Era] = {}
         """The eras of resources in groups, by workspace."""
+        self._seen = bytearray(_SEEN)
         self.size = self.hits = self.misses = 0
 
     def find(self, place: Place, registry: Registry) -> KeptAnswer | None:
@@ -127,6 +134,10 @@ class AnswerCache:
         if self._state is None:
             return
         self.misses += 1
+        slot, mark = divmod(hash(place) & 0xFFFFFF, 256)
+        if self._seen[slot] != mark:
+            self._seen[slot] = mark
+            return
         answer.size = len(answer.body) + len(place[2]) + len(place[3]) + _OVERHEAD
         if self._state() != state or answer.size > self._most // _SHARE:
             return
